@@ -1,0 +1,107 @@
+"""params.yaml: values, read once, each section owned by one frozen model.
+
+Structure is Python, values are YAML: a section is a pydantic model with ``extra="forbid"`` that
+lives beside the code that reads it.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from features.errors import InputError
+
+SECTIONS = ("general", "features", "split", "models", "evaluation", "diseases", "affinity", "serving")
+Section = TypeVar("Section", bound="Values")
+
+
+class Values(BaseModel):
+    """Base of every section: frozen, and unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class General(Values):
+    """Closed lists and the zone that a bare date is read in."""
+
+    timezone: str
+    purposes: tuple[str, ...]
+    channels: tuple[str, ...]
+    identity_systems: tuple[str, ...]
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        ZoneInfo(name)
+        return name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+
+def path() -> Path:
+    """Where the values stand: CAREPATH_PARAMS, else params.yaml beside the packages."""
+    return Path(os.environ.get("CAREPATH_PARAMS") or Path(__file__).resolve().parents[1] / "params.yaml")
+
+
+@functools.cache
+def _raw(file: Path) -> dict[str, Any]:
+    read = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    for name in read:
+        if name not in SECTIONS:
+            raise InputError(f"no section '{name}'", where=str(file.name), given=name, known=SECTIONS)
+    return read
+
+
+def section(name: str, model: type[Section], overrides: tuple[str, ...] = ()) -> Section:
+    """Return one section as its model.
+
+    Parameters
+    ----------
+    name
+        Top-level key of params.yaml.
+    overrides
+        ``section.key.sub=value`` texts as given to ``--set``; the value is read as YAML. Those of
+        other sections are ignored here.
+
+    Raises
+    ------
+    InputError
+        An unknown name, or a value of the wrong type.
+    """
+    values = yaml.safe_load(yaml.safe_dump(_raw(path()).get(name, {})))
+    for text in overrides:
+        key, sign, value = text.partition("=")
+        parts = key.strip().split(".")
+        if not sign or parts[0] not in SECTIONS or len(parts) < 2:
+            raise InputError(
+                f"cannot read the override '{text}'", where="--set", given=parts[0], known=SECTIONS,
+                remedy="write section.name=value",
+            )
+        if parts[0] != name:
+            continue
+        place = values
+        for part in parts[1:-1]:
+            place = place.setdefault(part, {})
+        place[parts[-1]] = yaml.safe_load(value)
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        at = ".".join([name, *(str(part) for part in first["loc"])])
+        known = tuple(model.model_fields) if len(first["loc"]) == 1 else ()
+        raise InputError(
+            first["msg"].lower(), where=f"params.yaml {at}", given=str(first["loc"][-1]) if first["loc"] else "",
+            known=known,
+        ) from None
+
+
+def general() -> General:
+    return section("general", General)
