@@ -156,7 +156,7 @@ _TABLES = (
         "what a patient did on line",
         (
             Column("channel", "string", "app, mini_program, wechat, sms, phone, web, in_person"),
-            Column("action", "string", "login, view, like, comment, bookmark, share, finish, search, check_in, message"),
+            Column("action", "string", "login, view, like, comment, bookmark, follow, share, finish, search, check_in"),
             Column("content_id", "string", "the item, where there is one"),
             Column("dwell_s", "float", "time spent", unit="s"),
             Column("completed", "bool", "read or watched to the end"),
