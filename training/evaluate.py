@@ -1,0 +1,132 @@
+"""How good a risk is: every figure with its 95 % interval from a bootstrap over patients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import Field
+
+from features.errors import InputError
+from features.params import Values, section
+from training import measures
+from training.measures import Measure
+
+
+class EvaluationValues(Values):
+    """Section ``evaluation`` of params.yaml."""
+
+    replicates: int = Field(ge=50)
+    seed: int
+    calls_per_day: float = Field(gt=0)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A value and the ends of its 95 % interval."""
+
+    value: float
+    lo: float
+    hi: float
+
+    def covers(self, target: float) -> bool:
+        return self.lo <= target <= self.hi
+
+
+class Bootstrap:
+    """Samples of patients with replacement, the same for every figure of one evaluation.
+
+    Parameters
+    ----------
+    patient_id
+        (n,) patient of each row: a patient's rows are drawn together.
+    replicates
+        How many samples.
+    """
+
+    def __init__(self, patient_id: np.ndarray, replicates: int, seed: int) -> None:
+        names, self._row = np.unique(patient_id, return_inverse=True)
+        rng = np.random.default_rng(seed)
+        count = len(names)
+        drawn = (rng.integers(0, count, count) for _ in range(replicates))
+        self._counts = np.stack([np.bincount(places, minlength=count) for places in drawn])
+
+    def figure(self, measure: Measure) -> Figure:
+        """Return the measure of the rows themselves and its percentile interval."""
+        rows = len(self._row)
+        value = float(measure(np.ones((1, rows)))[0])
+        chunk = max(1, 4_000_000 // max(rows, 1))
+        parts = [
+            measure(self._counts[start : start + chunk, self._row].astype(float))
+            for start in range(0, len(self._counts), chunk)
+        ]
+        drawn = np.concatenate(parts)
+        drawn = drawn[~np.isnan(drawn)]
+        if not len(drawn):
+            return Figure(value, float("nan"), float("nan"))
+        lo, hi = np.percentile(drawn, [2.5, 97.5])
+        return Figure(value, float(lo), float(hi))
+
+
+def figures(
+    y: np.ndarray,
+    probability: np.ndarray,
+    patient_id: np.ndarray,
+    baselines: Mapping[str, np.ndarray] | None = None,
+    capacity: float = 0.05,
+    values: EvaluationValues | None = None,
+) -> dict[str, Figure]:
+    """Return discrimination, calibration and lift of a probability, and the baselines beside it.
+
+    Parameters
+    ----------
+    y
+        (n,) outcome, 0 or 1.
+    probability
+        (n,) predicted.
+    baselines
+        Scores by name, higher meaning more risk (a null is the lowest): ``auroc_<name>`` is theirs,
+        ``gain_<name>`` ours less theirs on the same samples.
+    capacity
+        Share of the rows that can be acted on, for the lift.
+
+    Raises
+    ------
+    InputError
+        Lengths that differ, one class, a probability outside [0, 1].
+    """
+    values = values or section("evaluation", EvaluationValues)
+    y, probability = np.asarray(y, dtype=float), np.asarray(probability, dtype=float)
+    if not len(y) == len(probability) == len(patient_id):
+        raise InputError("outcome, probability and patients differ in length", where="evaluation")
+    if len(np.unique(y)) < 2:
+        raise InputError("the rows hold one class only", where="evaluation", remedy="evaluate on more patients")
+    if not ((probability >= 0) & (probability <= 1)).all():
+        raise InputError("a probability is null or outside [0, 1]", where="evaluation")
+    draw = Bootstrap(patient_id, values.replicates, values.seed)
+    ours = measures.auroc(y, probability)
+    found: dict[str, Measure] = {
+        "auroc": ours,
+        "auprc": measures.auprc(y, probability),
+        "brier": measures.brier(y, probability),
+        "brier_scaled": measures.brier_scaled(y, probability),
+        "slope": measures.slope(y, probability),
+        "intercept": measures.intercept(y, probability),
+        "oe": measures.observed_expected(y, probability),
+        "ici": measures.integrated_calibration(y, probability),
+        "lift": measures.lift(y, probability, capacity),
+    }
+    for name, score in (baselines or {}).items():
+        theirs = measures.auroc(y, np.nan_to_num(score, nan=-np.inf))
+        found[f"auroc_{name}"] = theirs
+        found[f"gain_{name}"] = measures.difference(ours, theirs)
+    return {name: draw.figure(measure) for name, measure in found.items()}
+
+
+def flat(found: Mapping[str, Figure], part: str = "test") -> dict[str, float]:
+    """Return the figures as ``test_auroc``, ``test_auroc_lo``, ``test_auroc_hi`` and so on."""
+    out: dict[str, float] = {}
+    for name, figure in found.items():
+        out |= {f"{part}_{name}": figure.value, f"{part}_{name}_lo": figure.lo, f"{part}_{name}_hi": figure.hi}
+    return out

@@ -1,0 +1,45 @@
+"""Section ``models`` of params.yaml."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from features.params import Values, section
+
+
+class LightGbmValues(Values):
+    """Settings of the boosted trees; names as in LightGBM's own documentation."""
+
+    num_leaves: int = Field(ge=2, le=512)
+    learning_rate: float = Field(gt=0, le=1)
+    min_data_in_leaf: int = Field(ge=1)
+    lambda_l2: float = Field(ge=0)
+    feature_fraction: float = Field(gt=0, le=1)
+    bagging_fraction: float = Field(gt=0, le=1)
+    rounds: int = Field(ge=1)
+    patience: int = Field(ge=1)
+    validation: float = Field(gt=0, lt=0.5)
+    monotone_penalty: float = Field(ge=0)
+
+
+class LogisticValues(Values):
+    """Settings of the logistic regression: how many core features are splined, penalties tried."""
+
+    splined: int = Field(ge=0)
+    knots: tuple[float, ...]
+    penalties: tuple[float, ...]
+    folds: int = Field(ge=2)
+
+
+class ModelValues(Values):
+    """Settings that every candidate shares, and each one's own."""
+
+    seed: int
+    clip: tuple[float, float]
+    bands: tuple[float, float, float]
+    lightgbm: LightGbmValues
+    logistic: LogisticValues
+
+
+def model_values(overrides: tuple[str, ...] = ()) -> ModelValues:
+    return section("models", ModelValues, overrides)
