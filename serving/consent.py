@@ -1,0 +1,92 @@
+"""Consent: whether a score for a purpose may be made at all, now.
+
+A standing consent is current, separate, unbundled, given on an approved basis under a notice that
+still holds, by a guardian where the patient is a child, and not withdrawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from serving.settings import Serving
+
+YEAR_US = 365.25 * 86_400e6
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The verdict on one purpose.
+
+    Attributes
+    ----------
+    refusal
+        ``no_consent``, ``objected``, or None where a consent stands.
+    consent_id, notice
+        The consent relied upon and the notice version it was given under.
+    why
+        The rule that failed, in plain words, for the ledger.
+    """
+
+    refusal: str | None
+    consent_id: str | None = None
+    notice: str | None = None
+    why: str = ""
+
+
+def standing(rows: Sequence[Row], purpose: str, now: int, birth: int | None, rules: Serving) -> Standing:
+    """Judge a patient's consents for one purpose.
+
+    Parameters
+    ----------
+    rows
+        The patient's consents as known now, one per event (highest version, void ones dropped);
+        instants in UTC microseconds.
+    birth
+        Date of birth in UTC microseconds, where it is known.
+
+    Notes
+    -----
+    A withdrawal ends every consent for that purpose granted before it, whichever row carries it.
+    An objection to automated decisions stands until a later row for the purpose allows them.
+    """
+    own = [row for row in rows if row["purpose"] == purpose]
+    spoken = [row for row in own if row.get("automated_decision")]
+    if spoken and max(spoken, key=lambda row: (row["known_at"], _granted(row)))["automated_decision"] == "objected":
+        return Standing("objected", why="objected to automated decisions")
+    withdrawn = max((row["withdrawn_at"] for row in own if _past(row.get("withdrawn_at"), now)), default=None)
+    failed = "none was given"
+    for row in sorted(own, key=_granted, reverse=True):
+        fault = _fault(row, rows, now, birth, withdrawn, rules)
+        if not fault:
+            return Standing(None, row["event_id"], row.get("notice_version"))
+        failed = fault
+    return Standing("no_consent", why=failed)
+
+
+def _fault(row: Row, rows: Sequence[Row], now: int, birth: int | None, withdrawn: int | None, rules: Serving) -> str:
+    granted = _granted(row)
+    evidence = row.get("evidence_ref")
+    child = birth is not None and (now - birth) / YEAR_US < rules.guardian_below_years
+    shared = [o for o in rows if evidence is not None and o.get("evidence_ref") == evidence]
+    checks = (
+        (granted > now, "is not in force yet"),
+        (withdrawn is not None and granted <= withdrawn, "was withdrawn"),
+        (row.get("separate") is not True, "was not asked for separately"),
+        (any(other["purpose"] != row["purpose"] for other in shared), "was bundled with another purpose"),
+        (row.get("basis") not in ("consent", *rules.approved_bases), "stands on a basis that is not approved"),
+        (row.get("notice_version") in rules.superseded_notices, "was given under a notice that has changed"),
+        (child and row.get("guardian") is not True, "needs a guardian"),
+    )
+    return next((text for wrong, text in checks if wrong), "")
+
+
+def _granted(row: Row) -> int:
+    granted = row.get("granted_at")
+    return int(row["time"] if granted is None else granted)
+
+
+def _past(instant: int | None, now: int) -> bool:
+    return instant is not None and instant <= now

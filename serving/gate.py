@@ -1,0 +1,106 @@
+"""The gate: one ASGI middleware before every route, page and file.
+
+It gives the request its id, recognises who asks (only the probes are open), turns every failure
+into the envelope, and counts and logs the outcome. Nothing that was sent reaches the log.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving import metrics
+from serving.access import Principal
+from serving.journal import log, where
+from serving.problem import Problem
+from serving.review.pages import failure
+from serving.route import answer
+from serving.sessions import COOKIE
+
+if TYPE_CHECKING:
+    from serving.desk import Desk
+
+OPEN = ("/livez", "/readyz")
+SIGN_IN = "/review/sign-in"
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+)
+
+
+class Gate:
+    """Recognises, guards and records every HTTP request."""
+
+    def __init__(self, app: ASGIApp, desk: Desk) -> None:
+        self._app, self._desk = app, desk
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun, request_id, status = time.perf_counter(), secrets.token_hex(16), 0
+
+        async def stamped(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *_HEADERS]
+            await send(message)
+
+        scope["carepath"] = seen = {"route": "unknown", "request_id": request_id, "principal": None, "code": None}
+        request = Request(scope, receive)
+        try:
+            seen["principal"] = self._recognise(request)
+            await self._app(scope, receive, stamped)
+        except Problem as problem:
+            await refuse(request, problem)(scope, receive, stamped)
+        except Exception as fault:
+            log().error("fault", request_id=request_id, route=seen["route"], **where(fault))
+            if status:
+                raise
+            problem = Problem(503, "the request could not be served; it is safe to send it again")
+            await refuse(request, problem)(scope, receive, stamped)
+        spent = time.perf_counter() - begun
+        metrics.REQUESTS.labels(seen["route"], scope["method"] if seen["route"] != "unknown" else "any", status).inc()
+        metrics.SECONDS.labels(seen["route"]).observe(spent)
+        if seen["route"] not in OPEN:
+            who = seen["principal"]
+            log().info(
+                "request",
+                request_id=request_id,
+                route=seen["route"],
+                status=status,
+                code=seen["code"],
+                ms=round(spent * 1e3, 2),
+                principal=who.name if who else None,
+            )
+
+    def _recognise(self, request: Request) -> Principal | None:
+        path = request.url.path
+        if path in OPEN or (path == SIGN_IN and request.method == "POST"):
+            return None
+        keys, key = self._desk.keys, request.headers.get("x-api-key")
+        if key is None and request.headers.get("authorization", "").startswith("Bearer "):
+            key = request.headers["authorization"].removeprefix("Bearer ")
+        found = keys.principal(key) if key is not None else None
+        if key is None and path.startswith("/review") and COOKIE in request.cookies:
+            name = self._desk.sessions.name(request.cookies[COOKIE])
+            found = keys.named(name) if name else None
+        if found is None:
+            raise Problem(401, "send a valid key as X-API-Key")
+        return found
+
+
+def refuse(request: Request, problem: Problem) -> Response:
+    """Return a problem in the envelope; as a page for a browser on the reviewer's pages."""
+    request.scope["carepath"]["code"] = problem.code
+    if request.url.path.startswith("/review") and "text/html" in request.headers.get("accept", ""):
+        return failure(request, problem)
+    return answer(problem.body(), problem.status, problem.headers())

@@ -1,0 +1,84 @@
+"""/openapi.json, generated from the routes and their models."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from importlib.metadata import version
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from serving.problem import CODES
+from serving.route import FORM, NDJSON, Route
+from serving.schemas import ErrorAnswer
+
+_REF = "#/components/schemas/{model}"
+_ALWAYS = (401, 403, 429, 503)
+_BODY = (413, 415, 422)
+
+
+def document(routes: Iterable[Route]) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of these routes."""
+    routes = tuple(routes)
+    models: list[type[BaseModel]] = [ErrorAnswer]
+    for route in routes:
+        models += [model for model in (route.request, route.answer) if model is not None]
+    wanted = [(model, _mode(model, routes)) for model in dict.fromkeys(models)]
+    names, schemas = models_json_schema(wanted, ref_template=_REF)  # type: ignore[arg-type]
+    refs = {model: schema for (model, _), schema in names.items()}
+    paths: dict[str, Any] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, refs)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "CarePath", "version": version("carepath"), "license": {"name": "Apache-2.0"}},
+        "paths": paths,
+        "components": {
+            "schemas": schemas["$defs"],
+            "securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}},
+        },
+    }
+
+
+def _mode(model: type[BaseModel], routes: tuple[Route, ...]) -> str:
+    return "validation" if any(route.request is model for route in routes) else "serialization"
+
+
+def _operation(route: Route, refs: dict[Any, Any]) -> dict[str, Any]:
+    error = {"content": {"application/json": {"schema": refs[ErrorAnswer]}}}
+    statuses = {*route.statuses, *(_ALWAYS if route.scope else ()), *(_BODY if route.method == "POST" else ())}
+    responses: dict[str, Any] = {str(status): {"description": CODES[status], **error} for status in sorted(statuses)}
+    good = refs[route.answer] if route.answer else {}
+    responses["200"] = {"description": "answered", "content": {route.gives: {"schema": good} if good else {}}}
+    operation: dict[str, Any] = {
+        "summary": route.summary,
+        "operationId": _identifier(route),
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in re.findall(r"{(\w+)}", route.path)
+        ],
+        "responses": dict(sorted(responses.items())),
+        "security": [{"key": []}] if route.scope else [],
+    }
+    if route.method == "POST":
+        operation["parameters"].append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": False,
+                "schema": {"type": "string", "maxLength": 128},
+            }
+        )
+        shape = {"schema": refs[route.request]} if route.request else {"schema": {"type": "object"}}
+        lines = {"schema": {"type": "string", "description": "one JSON object a line"}}
+        operation["requestBody"] = {
+            "required": True,
+            "content": {media: lines if media in (NDJSON, FORM) else shape for media in route.bodies},
+        }
+    return operation
+
+
+def _identifier(route: Route) -> str:
+    return "_".join([route.method.lower(), *re.findall(r"\w+", route.path)])

@@ -1,0 +1,58 @@
+"""A route: where it stands, who may call it, what it takes and gives; and what a handler is handed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import orjson
+from pydantic import BaseModel
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+
+from serving.access import Principal
+
+if TYPE_CHECKING:
+    from serving.desk import Desk
+
+JSON, NDJSON, FORM = "application/json", "application/x-ndjson", "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request that passed every check of form: who asks, what was read, and the desk to ask.
+
+    ``body`` is the route's request model; raw bytes where the route takes NDJSON or a form.
+    """
+
+    desk: Desk
+    principal: Principal
+    http: HttpRequest
+    body: Any
+    media: str
+
+    def path(self, name: str) -> str:
+        return str(self.http.path_params[name])
+
+
+@dataclass(frozen=True)
+class Route:
+    """One endpoint. ``scope`` is what a principal must hold; None stands open and is for probes alone."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    scope: str | None
+    handler: Callable[[Call], Awaitable[Response]]
+    summary: str
+    request: type[BaseModel] | None = None
+    answer: type[BaseModel] | None = None
+    bodies: tuple[str, ...] = (JSON,)
+    gives: str = JSON
+    statuses: tuple[int, ...] = ()
+    page: bool = False
+
+
+def answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return a JSON answer; NaN becomes null."""
+    return Response(orjson.dumps(content), status, headers=headers, media_type=JSON)

@@ -1,0 +1,264 @@
+"""The shapes of every request and answer, as pydantic models; /openapi.json is generated from them.
+
+Requests are strict: unknown fields, wrong types and instants without an offset are refused.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from features import instants
+from features.params import general
+from serving.settings import serving
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)")
+_PURPOSES, _CHANNELS, _LIMITS = general().purposes, general().channels, serving()
+
+
+def _instant(given: Any) -> int:
+    if not isinstance(given, str) or not _RFC3339.fullmatch(given):
+        raise PydanticCustomError("instant", "write an RFC 3339 time with offset")
+    try:
+        return instants.parse(given.upper())
+    except (ValueError, OverflowError):
+        raise PydanticCustomError("instant", "no such time") from None
+
+
+def _one_of(names: tuple[str, ...]) -> AfterValidator:
+    def check(given: str) -> str:
+        if given not in names:
+            raise PydanticCustomError("one_of", "use one of {names}", {"names": ", ".join(names)})
+        return given
+
+    return AfterValidator(check)
+
+
+def _distinct(given: list[str]) -> list[str]:
+    if len(set(given)) != len(given):
+        raise PydanticCustomError("distinct", "name each only once")
+    return given
+
+
+Surrogate = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:\-]{0,63}$", strict=True)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$", strict=True)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200, strict=True)]
+Purpose = Annotated[
+    str, StringConstraints(strict=True), _one_of(_PURPOSES), WithJsonSchema({"type": "string", "enum": list(_PURPOSES)})
+]
+Channel = Annotated[
+    str, StringConstraints(strict=True), _one_of(_CHANNELS), WithJsonSchema({"type": "string", "enum": list(_CHANNELS)})
+]
+Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
+Tasks = Annotated[list[Name], Field(min_length=1, max_length=20), AfterValidator(_distinct)]
+Explain = Literal["none", "codes", "full"]
+Direction = Literal["raises", "lowers"]
+
+
+class Request(BaseModel):
+    """Base of every request body."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ScoreRequest(Request):
+    """One patient, some tasks, one purpose."""
+
+    patient_id: Surrogate
+    tasks: Tasks
+    purpose: Purpose
+    as_of: Instant | None = None
+    explain: Explain = "codes"
+    exploratory: Annotated[bool, Field(description="also answer from models marked exploratory")] = False
+
+
+class BatchRequest(Request):
+    """Many patients, some tasks, one purpose; one bad id is one refused line."""
+
+    patient_ids: Annotated[
+        list[Surrogate], Field(min_length=1, max_length=_LIMITS.batch_limit), AfterValidator(_distinct)
+    ]
+    tasks: Tasks
+    purpose: Purpose
+    exploratory: bool = False
+
+
+class RecommendRequest(Request):
+    """A list of content for one patient on one channel."""
+
+    patient_id: Surrogate
+    k: Annotated[int, Field(ge=1, le=50)]
+    channel: Channel
+    purpose: Purpose
+    personalised: bool = True
+    explain: Explain = "codes"
+
+
+class SelfTestRequest(Request):
+    """The answers to a questionnaire and the tick that consents to this one use of them."""
+
+    answers: dict[Name, float | str | bool | None]
+    consent: Annotated[bool, Field(description="the person has consented to this use of the answers")]
+
+
+class EventsRequest(Request):
+    """Events as JSON; the same objects, one a line, are taken as NDJSON."""
+
+    events: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=_LIMITS.events_limit)]
+
+
+class ConsentRequest(Request):
+    """A consent given, changed or withdrawn: a new version of the event ``consent_id``."""
+
+    consent_id: Surrogate
+    patient_id: Surrogate
+    purpose: Purpose
+    granted_at: Instant
+    withdrawn_at: Instant | None = None
+    basis: Text = "consent"
+    categories: Annotated[list[Text], Field(max_length=50)] = Field(default_factory=list)
+    method: Text
+    evidence_ref: Text
+    notice_version: Text
+    notice_hash: Text | None = None
+    separate: bool
+    guardian: bool = False
+    automated_decision: Literal["allowed", "objected"] = "allowed"
+
+
+class Receipt(BaseModel):
+    """Where the decision stands in the ledger."""
+
+    seq: int
+    hash: str
+
+
+class Model(BaseModel):
+    """The approved model that answered."""
+
+    name: str
+    version: str
+    digest: str
+
+
+class Reason(BaseModel):
+    """One reason, from a reviewed template."""
+
+    code: str
+    zh: str
+    en: str
+    group: str
+    direction: Direction
+
+
+class Missing(BaseModel):
+    """A clinical group the model uses and of which nothing was known."""
+
+    code: str
+    zh: str
+    en: str
+
+
+class Stale(BaseModel):
+    """A table that has not grown for longer than its limit."""
+
+    source: str
+    last_seen: str | None
+    limit_days: float
+
+
+class Refused(BaseModel):
+    """Why there is no score, and what to do instead."""
+
+    code: str
+    message_zh: str
+    message_en: str
+    action: Literal["ask_consent", "send_to_person", "do_not_contact", "retry_after_data", "none"]
+
+
+class Value(BaseModel):
+    """One input of the model and the latest event behind it."""
+
+    feature: str
+    label_zh: str
+    label_en: str
+    unit: str
+    group: str
+    value: float | None
+    event_id: str | None
+    time: str | None
+    known_at: str | None
+    source: str | None
+    events: int | None
+
+
+class Decision(BaseModel):
+    """One decision: a score with its reasons, or a refusal. Full explanations add the last six."""
+
+    decision_id: str
+    task: str
+    horizon_days: int | None
+    probability: float | None
+    band: Literal["low", "medium", "high", "very_high"] | None
+    model: Model | None
+    reasons: list[Reason]
+    stable: Annotated[bool | None, Field(description="null where the model version carries no stability table")]
+    missing: list[Missing]
+    stale: list[Stale]
+    receipt: Receipt
+    refused: Refused | None = None
+    margin: float | None = None
+    base: float | None = None
+    contributions: dict[str, float] | None = None
+    group_contributions: dict[str, float] | None = None
+    values: list[Value] | None = None
+
+
+class ScoreAnswer(BaseModel):
+    """One patient's decisions, in the order of the tasks asked."""
+
+    patient_id: str
+    as_of: str
+    decisions: list[Decision]
+
+
+class BatchAnswer(BaseModel):
+    """One line per patient, in the order asked."""
+
+    as_of: str
+    results: list[ScoreAnswer]
+
+
+class ErrorBody(BaseModel):
+    """What went wrong; nothing that was sent is repeated."""
+
+    code: str
+    message: str
+    field: str | None
+
+
+class ErrorAnswer(BaseModel):
+    """The envelope of every answer other than 200."""
+
+    error: ErrorBody
+
+
+class EventResult(BaseModel):
+    """What became of one delivered event."""
+
+    event_id: str | None
+    version: int | None
+    result: Literal["stored", "duplicate", "quarantined"]
+    code: str | None = None
+    field: str | None = None
+
+
+class EventsAnswer(BaseModel):
+    """One result per event, in the order delivered; as NDJSON where the caller accepts it."""
+
+    known_at: str
+    counts: dict[str, int]
+    results: list[EventResult]

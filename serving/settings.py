@@ -1,0 +1,50 @@
+"""Section ``serving`` of params.yaml: limits, consent rules and staleness."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from features.params import Values, section
+
+
+class Serving(Values):
+    """Values of the service.
+
+    Attributes
+    ----------
+    body_limit_bytes, batch_limit, events_limit
+        Most bytes of a request body, patients of a batch, events of one delivery.
+    waiting_limit
+        Requests that may wait for the scoring thread before a caller is told 429.
+    chunk
+        Patients of a batch that are scored and recorded in one ledger transaction.
+    session_minutes, key_days, idempotency_hours
+        Life of a reviewer's sign-in, of a demo key, of a stored answer.
+    approved_bases
+        Rule ids other than ``consent`` that compliance has approved as a basis.
+    superseded_notices
+        Notice versions whose purposes, categories or recipients have since changed.
+    guardian_below_years
+        Age below which a guardian must have consented.
+    stale_after_days, refuse_after_days
+        Per canonical table, days without any new row after which answers say so, or are refused.
+    """
+
+    body_limit_bytes: int = Field(gt=0)
+    batch_limit: int = Field(gt=0)
+    events_limit: int = Field(gt=0)
+    waiting_limit: int = Field(gt=0)
+    chunk: int = Field(gt=0)
+    session_minutes: int = Field(gt=0)
+    key_days: int = Field(gt=0)
+    idempotency_hours: int = Field(gt=0)
+    approved_bases: tuple[str, ...]
+    superseded_notices: tuple[str, ...]
+    guardian_below_years: float
+    stale_after_days: dict[str, float]
+    refuse_after_days: dict[str, float]
+
+
+def serving() -> Serving:
+    """Return the section as it stands in params.yaml."""
+    return section("serving", Serving)
