@@ -1,0 +1,43 @@
+"""An exact explanation of scores, and the alarm when one does not add up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+class ExplanationFault(RuntimeError):
+    """Base and contributions do not reach the margin, or a table changed after it was loaded.
+
+    It is an alarm, never a score: the model must be loaded again from its artefact.
+    """
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Scores of n rows with what each rests on; every number but `probability` is calibrated log-odds.
+
+    Attributes
+    ----------
+    margin
+        (n,) calibrated log-odds, from the leaves really reached or the linear predictor: computed
+        apart from base and contributions.
+    base
+        The mean over the training rows, the same for all rows.
+    contributions
+        (n, features) exact Shapley values, in the order of the VectorSpec.
+    group_contributions
+        (n, groups) exact Shapley values with a clinical group as one player, in the order of `groups`.
+    groups
+        Names of the clinical groups.
+    probability
+        (n,) 1 / (1 + exp(-margin)).
+    """
+
+    margin: np.ndarray
+    base: float
+    contributions: np.ndarray
+    group_contributions: np.ndarray
+    groups: tuple[str, ...]
+    probability: np.ndarray
