@@ -1,0 +1,142 @@
+"""What happened after each landmark, in the final versions of a lake's events.
+
+Features look back at what was known; labels look forward with hindsight: per event the highest
+version, void ones dropped, whatever its known_at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.codes import codelist
+
+if TYPE_CHECKING:
+    from features.lake import Lake
+
+NEVER = np.iinfo(np.int64).max
+LOSSES = ("transferred", "moved", "opted_out")
+
+
+def final(events: pa.Table) -> pa.Table:
+    """Return the highest version of each event of a patient, without the void ones."""
+    if not events.num_rows:
+        return events
+    keys = [codes(events[name])[0] for name in ("patient_id", "event_id")]
+    version = events["version"].to_numpy()
+    order = np.lexsort((version, keys[1], keys[0]))
+    last = np.ones(len(order), dtype=bool)
+    last[:-1] = (np.diff(keys[0][order]) != 0) | (np.diff(keys[1][order]) != 0)
+    kept = events.take(pa.array(np.sort(order[last])))
+    return kept.filter(pc.invert(pc.fill_null(kept["void"], False)))
+
+
+def codes(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
+    """Return (n,) places in a list of the distinct strings, and that list; a null is -1."""
+    encoded = pa.chunked_array([column.combine_chunks().dictionary_encode()]).chunk(0)
+    return encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False), encoded.dictionary.to_pylist()
+
+
+def instants(column: pa.ChunkedArray) -> np.ndarray:
+    """Return UTC microseconds; null is never."""
+    return column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).fill_null(NEVER).to_numpy()
+
+
+@dataclass(frozen=True)
+class Followup:
+    """The landmarks and the lake that is read after them.
+
+    Parameters
+    ----------
+    lake
+        Where the events are.
+    patient_id, at
+        (n,) landmarks; ``at`` in UTC microseconds.
+    """
+
+    lake: Lake
+    patient_id: np.ndarray
+    at: np.ndarray
+
+    @cached_property
+    def _patients(self) -> tuple[np.ndarray, np.ndarray]:
+        names, row = np.unique(self.patient_id, return_inverse=True)
+        return names, row
+
+    def _events(self, table: str, columns: tuple[str, ...]) -> pa.Table:
+        wanted = ("patient_id", "event_id", "version", "void", "time", *columns)
+        read = self.lake.read(table, columns=list(wanted)) if table in self.lake.tables() else None
+        if read is None:
+            return pa.table({name: pa.array([], pa.string()) for name in wanted})
+        return final(read)
+
+    def _placed(self, events: pa.Table, time: str = "time") -> tuple[np.ndarray, np.ndarray]:
+        """Return (patient as a place in the landmarks' patients, instant) of the events that have both."""
+        if not events.num_rows:
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        names, _ = self._patients
+        given = events["patient_id"].to_numpy(zero_copy_only=False).astype(names.dtype if len(names) else str)
+        place = np.searchsorted(names, given)
+        known = (place < len(names)) & (names[np.minimum(place, len(names) - 1)] == given)
+        moment = instants(events[time])
+        known &= moment != NEVER
+        return place[known], moment[known]
+
+    def next_after(self, table: str, **where: str | tuple[str, ...]) -> np.ndarray:
+        """Return the instant of the first event strictly after each landmark, or NEVER.
+
+        ``where`` filters by equality or membership of a column.
+        """
+        events = self._events(table, tuple(where))
+        for name, wanted in where.items():
+            options = pa.array([wanted] if isinstance(wanted, str) else list(wanted))
+            events = events.filter(pc.is_in(events[name], value_set=options))
+        return self._next(*self._placed(events))
+
+    def next_loss(self) -> np.ndarray:
+        """Return when follow-up is lost after each landmark: transferred, moved, opted out."""
+        return self.next_after("status_changes", kind=LOSSES)
+
+    def death(self) -> np.ndarray:
+        """Return when the patient died, or NEVER, for each landmark."""
+        return self._first(*self._placed(self._events("patients", ("deceased_at",)), "deceased_at"))
+
+    def first(self, table: str, name: str) -> np.ndarray:
+        """Return the first time of a codelist's codes in a clinical table, or NEVER, for each landmark."""
+        events = self._events(table, ("code_system", "code"))
+        if not events.num_rows:
+            return np.full(len(self.at), NEVER)
+        wanted = codelist(name)
+        (systems, system_names), (values, value_names) = codes(events["code_system"]), codes(events["code"])
+        pairs, row = np.unique(np.stack([systems, values]), axis=1, return_inverse=True)
+        matched = np.array(
+            [s >= 0 and v >= 0 and wanted.matches(system_names[s], value_names[v]) for s, v in pairs.T], dtype=bool
+        )
+        return self._first(*self._placed(events.filter(pa.array(matched[row.ravel()]))))
+
+    def _first(self, place: np.ndarray, moment: np.ndarray) -> np.ndarray:
+        names, row = self._patients
+        earliest = np.full(len(names), NEVER)
+        np.minimum.at(earliest, place, moment)
+        return earliest[row]
+
+    def _next(self, place: np.ndarray, moment: np.ndarray) -> np.ndarray:
+        _, row = self._patients
+        patient = np.concatenate([place, row])
+        time = np.concatenate([moment, self.at])
+        asked = np.r_[np.zeros(len(place), dtype=bool), np.ones(len(row), dtype=bool)]
+        order = np.lexsort((asked, time, patient))
+        position = np.where(asked[order], len(order), np.arange(len(order)))
+        following = np.minimum.accumulate(position[::-1])[::-1]
+        there = following < len(order)
+        event = order[np.where(there, following, 0)]
+        found = np.where(there & (patient[event] == patient[order]), time[event], NEVER)
+        out = np.full(len(row), NEVER)
+        asking = asked[order]
+        out[order[asking] - len(place)] = found[asking]
+        return out

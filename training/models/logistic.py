@@ -1,0 +1,151 @@
+"""Logistic regression: few features, splines on the first, an indicator where a value is missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from training.calibrate import sigmoid
+from training.measures import restricted_spline, spline_knots
+from training.models.clip import bounds, clipped
+from training.models.values import ModelValues
+from training.split import draw
+
+_MISSING_FROM = 0.005
+
+
+@dataclass(frozen=True)
+class Term:
+    """One feature's columns: its value (clipped, the median where missing), spline columns, an indicator.
+
+    ``place`` is the feature's position in the input; ``knots`` is empty where it is not splined;
+    ``flagged`` adds the indicator of a missing value.
+    """
+
+    place: int
+    lo: float
+    hi: float
+    median: float
+    knots: tuple[float, ...]
+    flagged: bool
+
+    def columns(self, x: np.ndarray) -> np.ndarray:
+        """Return the (n, m) columns of the (n,) values."""
+        value = np.clip(np.where(np.isnan(x), self.median, x), self.lo, self.hi)
+        parts = [value[:, None], restricted_spline(value, np.array(self.knots))]
+        if self.flagged:
+            parts.append(np.isnan(x)[:, None].astype(float))
+        return np.concatenate(parts, axis=1)
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """A fitted logistic regression over standardised columns of its terms."""
+
+    terms: tuple[Term, ...]
+    mean: np.ndarray
+    sd: np.ndarray
+    coefficients: np.ndarray
+    intercept: float
+    penalty: float
+    kind = "linear"
+
+    def design(self, x: np.ndarray) -> np.ndarray:
+        """Return the (n, columns) standardised columns."""
+        return (_columns(self.terms, x) - self.mean) / self.sd
+
+    def margin(self, x: np.ndarray) -> np.ndarray:
+        return self.design(x) @ self.coefficients + self.intercept
+
+
+def terms(x: np.ndarray, names: tuple[str, ...], core: tuple[str, ...], values: ModelValues) -> tuple[Term, ...]:
+    """Choose the columns from the train part: features of the core that are there and that vary."""
+    lo, hi = bounds(x, values.clip)
+    x = clipped(x, lo, hi)
+    found = []
+    for order, name in enumerate(core):
+        place = names.index(name)
+        column = x[:, place]
+        known = column[~np.isnan(column)]
+        if not len(known):
+            continue
+        missing = 1 - len(known) / len(column)
+        knots = spline_knots(column, values.logistic.knots) if order < values.logistic.splined else np.empty(0)
+        flagged = _MISSING_FROM <= missing <= 1 - _MISSING_FROM
+        if known.min() == known.max() and not flagged:
+            continue
+        found.append(
+            Term(
+                place,
+                float(lo[place]),
+                float(hi[place]),
+                float(np.median(known)),
+                tuple(float(knot) for knot in knots) if len(knots) >= 3 else (),
+                flagged,
+            )
+        )
+    return tuple(found)
+
+
+def parameters(found: tuple[Term, ...]) -> int:
+    """Return how many coefficients the terms take, for the sample-size criterion."""
+    return sum(1 + max(0, len(term.knots) - 2) + term.flagged for term in found)
+
+
+def fit(
+    x: np.ndarray,
+    y: np.ndarray,
+    patient_id: np.ndarray,
+    names: tuple[str, ...],
+    core: tuple[str, ...],
+    values: ModelValues,
+) -> Logistic:
+    """Fit on (n, k) features with NaN for null; the penalty is the best of patient-grouped folds by log loss."""
+    chosen = terms(x, names, core, values)
+    raw = _columns(chosen, x)
+    mean, sd = raw.mean(axis=0), raw.std(axis=0)
+    sd = np.where(sd > 0, sd, 1.0)
+    design = np.column_stack([(raw - mean) / sd, np.ones(len(y))])
+    folds = values.logistic.folds
+    fold = np.minimum((draw(patient_id, f"penalty-{values.seed}") * folds).astype(int), folds - 1)
+    losses = dict.fromkeys(values.logistic.penalties, 0.0)
+    if len(losses) > 1:
+        for held in range(folds):
+            train, valid = fold != held, fold == held
+            if not valid.any():
+                continue
+            for penalty in losses:
+                beta = penalised(design[train], y[train], penalty)
+                losses[penalty] += log_loss(y[valid], design[valid] @ beta).sum()
+    penalty = min(losses, key=lambda each: (losses[each], -each))
+    beta = penalised(design, y, penalty)
+    return Logistic(chosen, mean, sd, beta[:-1], float(beta[-1]), penalty)
+
+
+def penalised(design: np.ndarray, y: np.ndarray, penalty: float) -> np.ndarray:
+    """Minimise log loss + penalty / 2 x |beta|^2 by Newton's method, the last column (constant) unpenalised."""
+    k = design.shape[1]
+    ridge = np.full(k, penalty)
+    ridge[-1] = 1e-9
+    beta = np.zeros(k)
+    for _ in range(50):
+        p = sigmoid(design @ beta)
+        gradient = design.T @ (y - p) - ridge * beta
+        hessian = (design * (p * (1 - p))[:, None]).T @ design + np.diag(ridge)
+        step = np.linalg.solve(hessian, gradient)
+        beta = beta + np.clip(step, -4, 4)
+        if np.abs(step).max() < 1e-10:
+            break
+    return beta
+
+
+def log_loss(y: np.ndarray, margin: np.ndarray) -> np.ndarray:
+    """Return the log loss of each row, from its log-odds."""
+    return np.logaddexp(0, margin) - y * margin
+
+
+def _columns(chosen: tuple[Term, ...], x: np.ndarray) -> np.ndarray:
+    if not chosen:
+        return np.empty((len(x), 0))
+    return np.concatenate([term.columns(x[:, term.place]) for term in chosen], axis=1)

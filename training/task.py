@@ -1,0 +1,118 @@
+"""Task: a question asked of a cohort, what answers it, over which time, from which features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from features.errors import InputError
+from features.group import FeatureGroup
+from training.cohort import Cohort
+from training.outcome import Outcome
+from training.questionnaire import Questionnaire
+
+Direction = Literal["up", "down"]
+
+
+@dataclass(frozen=True)
+class TimeAtRisk:
+    """Outcomes count in ``(at + washout, at + horizon]``; one in the washout leaves the row out.
+
+    A horizon of 0 asks about now (prevalent).
+    """
+
+    horizon_days: int
+    washout_days: int = 0
+    lookback_days: int = 365
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.washout_days <= self.horizon_days or self.lookback_days < 0:
+            raise InputError("the times do not fit", where="time at risk", remedy="0 <= washout <= horizon")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a model may read.
+
+    Parameters
+    ----------
+    clinical_groups
+        Clinical groups of the catalogue, whole.
+    core
+        The few features of the logistic candidate, in order of importance; the first are splined.
+    monotone
+        Features whose direction medicine is sure of.
+    protected
+        Clinical group -> the written clinical reason why a protected attribute is read here. A
+        protected feature whose group is not named is left out.
+    baselines
+        Name -> (feature, direction): scores that a model has to beat.
+    """
+
+    clinical_groups: tuple[str, ...]
+    core: tuple[str, ...]
+    monotone: Mapping[str, Direction] = field(default_factory=dict)
+    protected: Mapping[str, str] = field(default_factory=dict)
+    baselines: Mapping[str, tuple[str, Direction]] = field(default_factory=dict)
+
+    def names(self, catalogue: tuple[FeatureGroup, ...]) -> tuple[str, ...]:
+        """Return the features of the catalogue that this task's models read, in catalogue order."""
+        return tuple(
+            name
+            for group in catalogue
+            if group.clinical_group in self.clinical_groups
+            and (not group.protected or group.clinical_group in self.protected)
+            for name in group.features
+        )
+
+
+@dataclass(frozen=True)
+class Task:
+    """A question that a model is trained for.
+
+    Parameters
+    ----------
+    name
+        Such as ``churn_90d``: model, experiment and route carry it.
+    kind
+        ``churn``, ``incident``, ``prevalent`` or ``affinity``.
+    zh, en
+        The question in a few words.
+    purposes
+        Purposes (of params.yaml) for which it may be asked.
+    cohort
+        Who may be asked about, at a landmark.
+    outcome
+        What is counted.
+    time
+        When it is counted.
+    inputs
+        What a model may read.
+    own
+        Feature groups that only this task needs (its disease's history), beside the catalogue's.
+    questionnaire
+        For a self-test: what is asked, instead of a record.
+    """
+
+    name: str
+    kind: Literal["churn", "incident", "prevalent", "affinity"]
+    zh: str
+    en: str
+    purposes: tuple[str, ...]
+    time: TimeAtRisk
+    inputs: Inputs
+    cohort: Cohort
+    outcome: Outcome
+    own: tuple[FeatureGroup, ...] = ()
+    questionnaire: Questionnaire | None = None
+
+    def __post_init__(self) -> None:
+        if not self.purposes:
+            raise InputError(
+                "no purpose", where=f"task {self.name}", remedy="name the purposes that it may be asked for"
+            )
+
+    @property
+    def horizon_days(self) -> int:
+        return self.time.horizon_days

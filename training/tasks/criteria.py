@@ -1,0 +1,93 @@
+"""Criteria that several cohorts share, over the eligibility features of the catalogue."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from training.cohort import Columns, Criterion, is_true
+
+ALIVE = Criterion("alive", ("deceased_ever",), lambda c: ~is_true(c["deceased_ever"]), "已故", "the patient has died")
+STAYED = Criterion(
+    "has not left",
+    ("left_now",),
+    lambda c: ~is_true(c["left_now"]),
+    "已转出、迁走或退订",
+    "the patient was transferred, moved away or opted out",
+)
+NOT_ADMITTED = Criterion(
+    "not in hospital", ("admitted_now",), lambda c: ~is_true(c["admitted_now"]), "住院中", "the patient is in hospital"
+)
+SEEN_THIS_YEAR = Criterion(
+    "a qualifying contact in the past year",
+    ("finished_contacts_365d",),
+    lambda c: c["finished_contacts_365d"] >= 1,
+    "近一年无有效接触",
+    "no qualifying contact in the past year",
+)
+SEEN = Criterion(
+    "a qualifying contact in the past two years",
+    ("finished_contacts_730d",),
+    lambda c: c["finished_contacts_730d"] >= 1,
+    "近两年无有效接触",
+    "no qualifying contact in the past two years",
+)
+EXPECTED_BACK = Criterion(
+    "expected back",
+    ("active_care_plan", "chronic_ever", "finished_contacts_730d"),
+    lambda c: is_true(c["active_care_plan"]) | is_true(c["chronic_ever"]) | (c["finished_contacts_730d"] >= 4),
+    "无随访计划、无慢性病且每年接触不足两次（急性病已愈者不计流失）",
+    "no care plan, no chronic disease and fewer than two contacts a year: an acute patient who recovered is not lost",
+    rules=(
+        ("care plan", lambda c: is_true(c["active_care_plan"])),
+        ("chronic disease", lambda c: is_true(c["chronic_ever"])),
+        ("two contacts a year", lambda c: c["finished_contacts_730d"] >= 4),
+    ),
+)
+
+
+def aged(lowest: float, highest: float) -> Criterion:
+    """Return the criterion that keeps ages of [lowest, highest]; an unknown age is outside."""
+    return Criterion(
+        f"age {lowest:g} to {highest:g}",
+        ("age_years",),
+        lambda c: (c["age_years"] >= lowest) & (c["age_years"] <= highest),
+        f"年龄未知或不在{lowest:g}至{highest:g}岁之间",
+        f"the age is unknown or not from {lowest:g} to {highest:g}",
+        "outside_population",
+    )
+
+
+def known_for(days: int) -> Criterion:
+    """Return the criterion that a registration, where it is known, lies a look-back before the landmark."""
+    return Criterion(
+        f"known for {days} days",
+        ("tenure_days",),
+        lambda c: ~(c["tenure_days"] < days),
+        f"登记不足{days}天",
+        f"registered less than {days} days ago",
+    )
+
+
+def free_of(disease_zh: str, disease_en: str, features: tuple[str, ...], cuts: dict[str, float]) -> Criterion:
+    """Return the criterion that a disease is not on record yet.
+
+    Parameters
+    ----------
+    features
+        Indicators that it is (a code, a drug).
+    cuts
+        Feature -> least value at which it counts as present (a laboratory value).
+    """
+
+    def absent(columns: Columns) -> np.ndarray:
+        found = [is_true(columns[name]) for name in features]
+        found += [columns[name] >= cut for name, cut in cuts.items()]
+        return ~np.logical_or.reduce(found)
+
+    return Criterion(
+        f"no {disease_en} yet",
+        (*features, *cuts),
+        absent,
+        f"已有{disease_zh}的诊断、用药或化验依据",
+        f"{disease_en} is already on record by code, drug or laboratory value",
+    )

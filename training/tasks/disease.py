@@ -1,0 +1,155 @@
+"""Incident disease, one task for every horizon of every entry of params.yaml."""
+
+from __future__ import annotations
+
+from pydantic import ConfigDict, Field, field_validator
+
+from features.codes import codelist
+from features.group import FeatureGroup
+from features.groups.eligibility import PURPOSES, WHY
+from features.history import Reduction, Selection
+from features.params import Values
+from training.cohort import Cohort
+from training.outcome import FirstDiagnosis
+from training.task import Direction, Inputs, Task, TimeAtRisk
+from training.tasks.criteria import ALIVE, SEEN, STAYED, aged, free_of, known_for
+
+GROUPS = (
+    "age",
+    "sex",
+    "visits",
+    "comorbidity",
+    "glucose",
+    "blood_pressure",
+    "lipids",
+    "kidney",
+    "body_weight",
+    "lung",
+    "smoking",
+    "medication",
+    "family_history",
+    "home_monitoring",
+)
+CORE = (
+    "age_years",
+    "bmi",
+    "systolic_mean_12m",
+    "sex_male",
+    "smokes_now",
+    "chronic_code_distinct",
+    "visit_count_365d",
+    "hdl_last_24m",
+    "triglycerides_last_24m",
+    "egfr_last_24m",
+)
+PROTECTED = {
+    "age": "the incidence of chronic disease rises with age, and screening guidelines start from it",
+    "sex": "incidence and the weight of other risk factors differ between the sexes",
+}
+
+
+class DiseaseValues(Values):
+    """An entry of section ``diseases``.
+
+    ``exclude_labs`` gives laboratory values (codelist: cut) from which the disease counts as
+    present; ``core`` the features of the logistic candidate, most important first.
+    """
+
+    codelist: str
+    ages: tuple[float, float]
+    lookback_days: int = Field(ge=365)
+    washout_days: int = Field(ge=0)
+    horizons_months: tuple[int, ...] = Field(min_length=1)
+    exclude_drugs: tuple[str, ...] = ()
+    exclude_labs: dict[str, float] = Field(default_factory=dict)
+    monotone: dict[str, Direction] = Field(default_factory=dict)
+    core: tuple[str, ...] = CORE
+
+    @field_validator("codelist")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        return codelist(name).name
+
+
+class DiseasesValues(Values):
+    """Section ``diseases`` of params.yaml: an entry for every disease, by name."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, DiseaseValues]
+
+    def entries(self) -> dict[str, DiseaseValues]:
+        return dict(self.__pydantic_extra__)
+
+
+def disease_tasks(name: str, entry: DiseaseValues) -> tuple[Task, ...]:
+    """Return the tasks of one entry: ``<name>_12m`` and so on."""
+    disease = codelist(entry.codelist)
+    indicators, cuts, own = _history(name, entry)
+    cohort = Cohort(
+        (
+            aged(*entry.ages),
+            ALIVE,
+            STAYED,
+            SEEN,
+            known_for(entry.lookback_days),
+            free_of(disease.zh, disease.en, indicators, cuts),
+        )
+    )
+    return tuple(
+        Task(
+            name=f"{name}_{months}m",
+            kind="incident",
+            zh=f"未来{months}个月新发{disease.zh}（风险，不是诊断）",
+            en=f"new {disease.en} within {months} months (a risk, not a diagnosis)",
+            purposes=("screening_invitation", "care_followup"),
+            time=TimeAtRisk(_days(months), entry.washout_days, entry.lookback_days),
+            cohort=cohort,
+            outcome=FirstDiagnosis(entry.codelist),
+            inputs=Inputs(
+                clinical_groups=GROUPS,
+                core=entry.core,
+                monotone=entry.monotone,
+                protected=PROTECTED,
+                baselines={"age": ("age_years", "up")},
+            ),
+            own=own,
+        )
+        for months in entry.horizons_months
+    )
+
+
+def _days(months: int) -> int:
+    """12 months are 365 days; others in proportion, rounded."""
+    return round(months * 365 / 12)
+
+
+def _history(name: str, entry: DiseaseValues) -> tuple[tuple[str, ...], dict[str, float], tuple[FeatureGroup, ...]]:
+    """Return the features that show the disease already present, by code, drug and laboratory value."""
+    disease = codelist(entry.codelist)
+    declared: dict[str, dict[str, Reduction]] = {
+        "diagnoses": {f"{name}_dx_ever": Selection("diagnoses").coded(disease).exists()}
+    }
+    if entry.exclude_drugs:
+        drugs = Selection("prescriptions").coded(*(codelist(each) for each in entry.exclude_drugs))
+        label = {"label_zh": f"曾用{disease.zh}药物", "label_en": f"ever on medicines for {disease.en}"}
+        declared["prescriptions"] = {f"{name}_drug_ever": drugs.exists().labelled(**label)}
+    cuts = {f"{name}_{lab}_max_ever": cut for lab, cut in entry.exclude_labs.items()}
+    if cuts:
+        labs = zip(cuts, entry.exclude_labs)
+        declared["observations"] = {
+            feature: Selection("observations").coded(codelist(lab)).max("value") for feature, lab in labs
+        }
+    own = tuple(
+        FeatureGroup(
+            name=f"{name}_history_{table}",
+            source=table,
+            purposes=PURPOSES,
+            why=WHY,
+            clinical_group="eligibility",
+            features=features,
+            doc=f"Whether {disease.en} is on record already.",
+        )
+        for table, features in declared.items()
+    )
+    indicators = tuple(feature for group in own for feature in group.features if feature not in cuts)
+    return indicators, cuts, own
