@@ -1,1 +1,51 @@
+"""Events in, patient vectors out.
 
+``from features import feature_group, derived`` to declare; ``features.build(lake, landmarks)`` for
+vectors; ``features.catalogue()`` for what is declared. Names load when first used, so that a
+command's help answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from features.build import build
+    from features.derivation import Derived, derived
+    from features.group import FeatureGroup, feature_group
+
+__all__ = ["Derived", "FeatureGroup", "build", "catalogue", "derived", "feature_group"]
+
+_HOMES = {
+    "Derived": "features.derivation",
+    "FeatureGroup": "features.group",
+    "build": "features.build",
+    "derived": "features.derivation",
+    "feature_group": "features.group",
+}
+
+
+def catalogue() -> tuple[FeatureGroup | Derived, ...]:
+    """Return the registered groups and derived features, in their order."""
+    from features.groups import CATALOGUE
+
+    return CATALOGUE
+
+
+class _Package(ModuleType):
+    """The package: ``features.build`` stays the function, also once the file of that name is imported."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'features' has no attribute '{name}'")
+        return getattr(importlib.import_module(_HOMES[name]), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
