@@ -143,3 +143,17 @@ def test_a_unit_without_a_conversion_is_not_guessed() -> None:
     assert convert("fev1", "L") is None
     assert convert("hba1c", None) is None
     assert convert("smoking_status", "%") is None
+
+
+@pytest.mark.parametrize(
+    ("system", "codes"),
+    [
+        ("ICD-10", "E11.9 E78.5 I10 I25.1 I50.9 I63.9 J44.9 N18.3 M81.9 F32.9 E66.9 J06.9 M54.5 S93.4 A09 K29.7"),
+        ("LOINC", "4548-4 14771-0 14749-6 8480-6 8462-4 39156-5 29463-7 8302-2 8280-0 22748-8 14646-4 14647-2"),
+        ("LOINC", "14927-8 14682-9 98979-8 8867-4 20152-5 72166-2"),
+        ("ATC", "A10BA02 A10BD A10AE04 C08CA01 C09AA05 C10AA05 B01AC06 R03BB04 J01CA04"),
+    ],
+)
+def test_the_codes_of_the_sample_hospital_are_all_known(system: str, codes: str) -> None:
+    for code in codes.split():
+        assert any(each.matches(system, code) for each in all_codelists()), code
