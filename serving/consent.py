@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+
 from serving.settings import Serving
 
 YEAR_US = 365.25 * 86_400e6
@@ -34,6 +36,27 @@ class Standing:
     consent_id: str | None = None
     notice: str | None = None
     why: str = ""
+
+
+def known(table: pa.Table | None, now: int) -> list[dict[str, Any]]:
+    """Return a patient's rows of one table as known now: per event the highest version, void ones dropped.
+
+    Instants come as UTC microseconds.
+    """
+    if table is None or table.num_rows == 0:
+        return []
+    whole = pa.table(
+        {
+            name: column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
+            for name, column in zip(table.column_names, table.columns, strict=True)
+        }
+    )
+    latest: dict[str, dict[str, Any]] = {}
+    for row in whole.to_pylist():
+        held = latest.get(row["event_id"])
+        if row["known_at"] <= now and (held is None or row["version"] > held["version"]):
+            latest[row["event_id"]] = row
+    return [row for row in latest.values() if not row["void"]]
 
 
 def standing(rows: Sequence[Row], purpose: str, now: int, birth: int | None, rules: Serving) -> Standing:

@@ -128,6 +128,14 @@ class Ledger:
         )
         return map(_entry, rows)
 
+    def latest(self, kind: str, most: int) -> list[Entry]:
+        """Return the last entries of one kind, newest first."""
+        rows = self._db.execute(
+            "SELECT seq, kind, id, header, payload, hash FROM entries WHERE kind = ? ORDER BY seq DESC LIMIT ?",
+            (kind, most),
+        )
+        return [_entry(row) for row in rows]
+
     def kept(self, principal: str, key: str, since: int) -> tuple[str, bytes] | None:
         """Return (digest of the request, answer) kept under an idempotency key since an instant."""
         found: tuple[str, bytes] | None = self._db.execute(

@@ -15,8 +15,8 @@ from serving.route import JSON, Route
 _DRAIN = 16
 
 
-async def read(request: Request, route: Route, limit: int) -> tuple[str, Any]:
-    """Return (media type, body): the route's request model, or raw bytes for other media than JSON.
+async def read(request: Request, route: Route, limit: int) -> tuple[str, bytes, Any]:
+    """Return (media type, raw bytes, body): the route's request model, or the bytes where it is not JSON.
 
     Raises
     ------
@@ -30,8 +30,8 @@ async def read(request: Request, route: Route, limit: int) -> tuple[str, Any]:
     if media not in route.bodies or parameters not in ("", "charset=utf-8", 'charset="utf-8"'):
         raise Problem(415, f"send {' or '.join(route.bodies)} in UTF-8")
     if media != JSON or route.request is None:
-        return media, raw
-    return media, validated(route.request, parse(raw))
+        return media, raw, raw
+    return media, raw, validated(route.request, parse(raw))
 
 
 async def _capped(request: Request, limit: int) -> bytes:
@@ -91,7 +91,9 @@ def validated(model: type[BaseModel], found: Any) -> Any:
             near = nearest(str(first["loc"][-1]), names)
             raise Problem(422, f"unknown field{near}", code="unknown_field") from None
         field = _field(first["loc"], names)
-        message = "an object is expected" if first["type"] == "model_type" else first["msg"].lower()
+        message = (
+            "an object is expected" if first["type"] == "model_type" else first["msg"][:1].lower() + first["msg"][1:]
+        )
         raise Problem(422, message, field=field) from None
 
 

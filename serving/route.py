@@ -23,14 +23,15 @@ JSON, NDJSON, FORM = "application/json", "application/x-ndjson", "application/x-
 class Call:
     """One request that passed every check of form: who asks, what was read, and the desk to ask.
 
-    ``body`` is the route's request model; raw bytes where the route takes NDJSON or a form.
+    ``body`` is the route's request model; raw bytes where NDJSON or a form was sent.
     """
 
     desk: Desk
     principal: Principal
     http: HttpRequest
-    body: Any
-    media: str
+    body: Any = None
+    raw: bytes = b""
+    media: str = ""
 
     def path(self, name: str) -> str:
         return str(self.http.path_params[name])
@@ -53,6 +54,12 @@ class Route:
     page: bool = False
 
 
+def packed(content: Any) -> bytes:
+    """Return JSON bytes; NaN becomes null."""
+    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
 def answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Return a JSON answer; NaN becomes null."""
-    return Response(orjson.dumps(content), status, headers=headers, media_type=JSON)
+    """Return a JSON answer; bytes are taken as JSON already."""
+    body = content if isinstance(content, bytes) else packed(content)
+    return Response(body, status, headers=headers, media_type=JSON)

@@ -262,3 +262,78 @@ class EventsAnswer(BaseModel):
     known_at: str
     counts: dict[str, int]
     results: list[EventResult]
+
+
+class ModelShown(BaseModel):
+    """One approved model."""
+
+    task: str
+    zh: str
+    en: str
+    purposes: list[str]
+    horizon_days: int
+    version: str
+    digest: str
+    exploratory: bool
+    vector_spec: str | None
+    features: int | None
+    bands: list[float]
+    approved_at: str
+    approved_by: str
+    card: str
+
+
+class ModelsAnswer(BaseModel):
+    """The models that score now."""
+
+    models: list[ModelShown]
+
+
+class DecisionRecord(BaseModel):
+    """One decision as it was recorded; fields that a later version adds may stand beside these."""
+
+    model_config = ConfigDict(extra="allow")
+
+    decision_id: str
+    outcome: str
+    task: str
+    patient_id: str | None
+    principal: str
+    purpose: str
+    as_of: str
+    recorded_at: str
+    model: Model | None
+    consent_id: str | None
+    probability: float | None
+    refused: Refused | None
+    receipt: Receipt
+
+
+class Questionnaire(BaseModel):
+    """What a self-test asks."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    task: str
+    zh: str
+    en: str
+    horizon_days: int
+    note_zh: str
+    note_en: str
+    questions: Annotated[dict[str, Any], Field(alias="schema", description="JSON Schema of the answers")]
+
+
+class Advice(BaseModel):
+    """What to do next."""
+
+    code: Literal["book_check_up", "keep_in_touch"]
+    zh: str
+    en: str
+
+
+class SelfTestAnswer(Decision):
+    """A decision on the answers, with what it is not and what to do next."""
+
+    note_zh: str
+    note_en: str
+    advice: Advice | None

@@ -1,0 +1,83 @@
+"""The API: every route, and the one Starlette application made of them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as StarletteRoute
+
+from serving.desk import Desk
+from serving.gate import Gate, refuse
+from serving.problem import Problem
+from serving.reading import read
+from serving.route import Call, Route
+from serving.routes import consents, decisions, events, models, recommend, review, score, self_test, system
+
+ROUTES: tuple[Route, ...] = (
+    *system.ROUTES,
+    *score.ROUTES,
+    *recommend.ROUTES,
+    *self_test.ROUTES,
+    *events.ROUTES,
+    *consents.ROUTES,
+    *models.ROUTES,
+    *decisions.ROUTES,
+    *review.ROUTES,
+)
+
+
+def application(desk: Desk) -> Starlette:
+    """Return the application of one worker; it opens the desk when it starts."""
+
+    @contextlib.asynccontextmanager
+    async def life(_app: Starlette) -> AsyncIterator[None]:
+        await desk.open()
+        yield
+        await desk.close()
+
+    paths: dict[str, dict[str, Route]] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method] = route
+    app = Starlette(
+        routes=[_endpoint(desk, path, by_method) for path, by_method in paths.items()],
+        middleware=[Middleware(Gate, desk=desk)],
+        exception_handlers={Problem: _refused, HTTPException: _unrouted},
+        lifespan=life,
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _endpoint(desk: Desk, path: str, by_method: dict[str, Route]) -> StarletteRoute:
+    async def endpoint(request: Request) -> Response:
+        route = by_method["GET" if request.method == "HEAD" else request.method]
+        seen = request.scope["carepath"]
+        seen["route"], principal = route.path, seen["principal"]
+        media, raw, body = "", b"", None
+        if route.method == "POST":
+            media, raw, body = await read(request, route, desk.settings.body_limit_bytes)
+        if route.scope is not None and not principal.may(route.scope):
+            raise Problem(403, f"this key does not hold the scope '{route.scope}'")
+        return await route.handler(Call(desk, principal, request, body, raw, media))
+
+    return StarletteRoute(path, endpoint, methods=list(by_method))
+
+
+async def _refused(request: Request, problem: Exception) -> Response:
+    assert isinstance(problem, Problem)
+    return refuse(request, problem)
+
+
+async def _unrouted(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        made = refuse(request, Problem(405, "this route takes other methods; see the Allow header"))
+        made.headers.update(error.headers or {})
+        return made
+    return refuse(request, Problem(404, "there is no such route; /openapi.json lists them", code="unknown_route"))

@@ -1,0 +1,85 @@
+"""Approvals: a proposed model becomes servable by another person's entry in the ledger."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from features import instants
+from features.errors import InputError
+from serving.clock import Clock
+from serving.ledger import Entry, Ledger
+from training.manifest import digest_of
+
+KIND = "approval"
+
+
+class Proposal(BaseModel):
+    """A proposal as ``training propose`` writes it; unknown fields are kept and recorded."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    task: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    version: str | int
+    digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    author: str = Field(min_length=1)
+
+
+def approve(file: Path, home: Path, ledger: Ledger, approver: str) -> Proposal:
+    """Copy a proposed artefact into the state folder, check its digest, and record the approval.
+
+    Raises
+    ------
+    InputError
+        The proposal cannot be read; the approver is its author; the artefact's digest is another.
+    """
+    from training.tracking import fetch
+
+    try:
+        proposal = Proposal.model_validate(orjson.loads(file.read_bytes()))
+    except (OSError, ValueError, ValidationError):
+        remedy = "give the file that python -m training propose wrote"
+        raise InputError("not a proposal", where=file.name, remedy=remedy) from None
+    if proposal.author == approver:
+        raise InputError("an author cannot approve", where="approve", remedy="let another person: --identity NAME")
+    place = folder(home, proposal.task, proposal.digest)
+    if not place.is_dir():
+        source = fetch(proposal.task, str(proposal.version))
+        if digest_of(source) != proposal.digest:
+            raise InputError("the recorded artefact is not the one proposed", where=f"task {proposal.task}")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        fresh = place.with_name(place.name + ".new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.copytree(source, fresh)
+        fresh.replace(place)
+    header = {
+        "task": proposal.task,
+        "version": str(proposal.version),
+        "digest": proposal.digest,
+        "author": proposal.author,
+        "approver": approver,
+        "at": instants.iso(Clock().now()),
+    }
+    with ledger.writing() as appender:
+        appender.append(KIND, uuid.uuid4().hex, header, proposal.model_dump())
+    return proposal
+
+
+def folder(home: Path, task: str, digest: str) -> Path:
+    """Return where an approved artefact lives."""
+    return home / "models" / task / digest
+
+
+def standing(ledger: Ledger) -> dict[str, dict[str, Any]]:
+    """Return the latest approval of every task, by task."""
+    return {entry.header["task"]: entry.header for entry in ledger.entries(KIND)}
+
+
+def history(ledger: Ledger, task: str) -> list[Entry]:
+    """Return what was approved for a task, when and by whom, oldest first."""
+    return [entry for entry in ledger.entries(KIND) if entry.header["task"] == task]

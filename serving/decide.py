@@ -1,0 +1,139 @@
+"""The heart: a question in, a recorded decision out.
+
+Consent, then whether the question fits the patient, then whether the data are fresh, then one sweep
+over the patient's stored events for all tasks, margin and contributions, reasons, and the ledger.
+The answer exists only once its record is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from features import instants
+from features.provenance import provenance
+from serving import metrics
+from serving.consent import known, standing
+from serving.draft import Draft
+from serving.journal import log
+from serving.ledger import Appender
+from serving.models import Served
+from serving.problem import Problem
+from serving.question import Question
+from serving.scoring import score
+from training.explanation import ExplanationFault
+from training.task import Task
+
+if TYPE_CHECKING:
+    from serving.desk import Desk
+
+Finish = Callable[[list[dict[str, Any]], Appender], None]
+
+
+def decide(desk: Desk, questions: Sequence[Question], finish: Finish) -> None:
+    """Answer questions and record every decision in one ledger transaction.
+
+    Parameters
+    ----------
+    questions
+        One per patient.
+    finish
+        Called inside the transaction with the answers (receipts filled in) and its appender, for
+        what must stand or fall with them.
+
+    Raises
+    ------
+    Problem
+        503 where an explanation does not add up: no score leaves, none is recorded.
+    LedgerUnavailable
+        Nothing can be recorded.
+    """
+    upto = desk.store.last_seq()
+    drafted = [_drafts(desk, question, upto) for question in questions]
+    record(
+        desk,
+        [draft for drafts in drafted for draft in drafts],
+        lambda appender: finish(
+            [
+                {
+                    "patient_id": question.patient_id,
+                    "as_of": instants.iso(question.at),
+                    "decisions": [draft.answer for draft in drafts],
+                }
+                for question, drafts in zip(questions, drafted, strict=True)
+            ],
+            appender,
+        ),
+    )
+
+
+def record(desk: Desk, drafts: Sequence[Draft], finish: Callable[[Appender], None]) -> None:
+    """Append drafts in one transaction together with whatever ``finish`` does in it, then count them."""
+    with desk.ledger.writing() as appender:
+        for draft in drafts:
+            draft.record(appender)
+        finish(appender)
+    for draft in drafts:
+        metrics.DECISIONS.labels(draft.answer["task"], draft.header["outcome"]).inc()
+
+
+def _drafts(desk: Desk, question: Question, upto: int) -> list[Draft]:
+    assert question.patient_id is not None
+    tables = desk.store.tables(question.patient_id, upto=upto) if question.known else {}
+    born = [row["birth_date"] for row in known(tables.get("patients"), question.now) if row["birth_date"] is not None]
+    consents = known(tables.get("consents"), question.now)
+    consent = standing(consents, question.purpose, question.now, born[-1] if born else None, desk.settings)
+    refused = "unknown_patient" if not question.known else consent.refusal
+    row = np.empty(0) if refused else desk.models.vector(tables, question.patient_id, question.at)
+    stale = [] if refused else desk.freshness.stale(question.at)
+    drafts = []
+    for name in question.tasks:
+        served = desk.models.served[name]
+        draft = Draft(question, served, consent, upto)
+        drafts.append(draft)
+        if refused:
+            draft.refuse(refused)
+        elif served.exploratory and not question.exploratory:
+            draft.refuse("exploratory_model")
+        elif failed := unfit(served.task, desk.models.columns(row, served.task.cohort.needs)):
+            draft.refuse(*failed)
+        elif desk.freshness.refuses(question.at):
+            draft.refuse("stale")
+        else:
+            draft.score(_fields(desk, served, row, tables, question), stale)
+    return drafts
+
+
+def unfit(task: Task, columns: Mapping[str, np.ndarray]) -> tuple[str, str, str] | None:
+    """Return (code, zh, en) of the first criterion of the cohort that leaves the patient out, or None."""
+    for criterion in task.cohort.criteria:
+        if not bool(criterion.keep(columns)[0]):
+            return criterion.code, criterion.zh, criterion.en
+    return None
+
+
+def explained(served: Served, row: np.ndarray, origins: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Score one row of a model; count and log an explanation that does not add up.
+
+    Raises
+    ------
+    Problem
+        503: there is no score.
+    """
+    try:
+        return score(served, row, origins)
+    except ExplanationFault:
+        metrics.FAULTS.labels(served.task.name).inc()
+        log().error("explanation fault", task=served.task.name, model=served.version, digest=served.digest)
+        raise Problem(503, "the explanation does not add up, so there is no score", code="explanation_fault") from None
+
+
+def _fields(
+    desk: Desk, served: Served, row: np.ndarray, tables: Mapping[str, pa.Table], question: Question
+) -> dict[str, Any]:
+    names = tuple(served.scorer.spec.names)
+    origins = provenance(desk.models.plan, tables, question.patient_id, question.at, names)
+    return explained(served, row[served.columns], origins)

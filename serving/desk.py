@@ -1,0 +1,129 @@
+"""The desk: all that a worker holds, and the one thread on which scores are made and recorded.
+
+SQLite connections, model tables and the ledger belong to that thread, so nothing needs a lock, the
+event loop stays free for probes, and entries are appended in the order asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from features.errors import InputError
+from features.store import EventStore
+from serving.access import Keys
+from serving.clock import Clock
+from serving.journal import log, where
+from serving.ledger import Ledger, LedgerUnavailable
+from serving.models import Models
+from serving.problem import Problem
+from serving.sessions import Sessions
+from serving.settings import Serving, serving
+
+Given = ParamSpec("Given")
+Found = TypeVar("Found")
+
+
+class Desk:
+    """State of one worker.
+
+    Parameters
+    ----------
+    home
+        State folder: events.db, ledger.db, models/, keys.json.
+    clock
+        What tells now.
+
+    Notes
+    -----
+    `open` does what needs the disk. A part that cannot be opened leaves the worker alive and not
+    ready: `faults` names it, and every route that needs it answers 503.
+    """
+
+    def __init__(self, home: Path, clock: Clock) -> None:
+        self.home, self.clock, self.settings = home, clock, serving()
+        self.keys, self.sessions = Keys(home), Sessions(home, self.settings.session_minutes)
+        self.faults: dict[str, str] = {}
+        self.waiting = 0
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="desk")
+
+    store: EventStore
+    ledger: Ledger
+    models: Models
+    settings: Serving
+
+    async def open(self) -> None:
+        """Open store, ledger and models on the desk's thread."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
+
+    def _open(self) -> None:
+        def store() -> None:
+            self.store = EventStore(self.home / "events.db")
+
+        def ledger() -> None:
+            self.ledger = Ledger(self.home / "ledger.db")
+
+        def models() -> None:
+            self.models = Models.approved(self.home, self.ledger)
+            if not self.models.served:
+                raise InputError("no approved model", where="models", remedy="run python -m serving approve")
+
+        for part, opens in (("store", store), ("ledger", ledger), ("models", models)):
+            try:
+                opens()
+            except Exception as fault:
+                self.faults[part] = type(fault).__name__
+                log().error("not opened", part=part, **where(fault))
+
+    async def close(self) -> None:
+        def closing() -> None:
+            for part in ("store", "ledger"):
+                with contextlib.suppress(AttributeError):
+                    getattr(self, part).close()
+
+        await asyncio.get_running_loop().run_in_executor(self._thread, closing)
+        self._thread.shutdown()
+
+    async def run(self, work: Callable[Given, Found], *args: Given.args, **kwargs: Given.kwargs) -> Found:
+        """Run work on the desk's thread.
+
+        Raises
+        ------
+        Problem
+            429 where too many wait already, 503 where a part is not open or nothing can be recorded.
+        """
+        if self.faults:
+            raise Problem(503, f"not ready: {', '.join(self.faults)}", code="not_ready")
+        if self.waiting >= self.settings.waiting_limit:
+            raise Problem(429, "too many requests wait; send this one again later")
+        self.waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(*args, **kwargs))
+        except LedgerUnavailable:
+            raise Problem(503, "the decision cannot be recorded, so it is not answered", code="no_ledger") from None
+        finally:
+            self.waiting -= 1
+
+    async def readiness(self) -> tuple[str, ...]:
+        """Return what keeps the worker from answering, by name; empty when all stands."""
+        if self.faults:
+            return tuple(self.faults)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._unsound)
+
+    def _unsound(self) -> tuple[str, ...]:
+        wrong = list(self.models.unsound())
+        try:
+            with self.ledger.writing():
+                pass
+        except LedgerUnavailable:
+            wrong.append("ledger")
+        try:
+            self.store.last_seq()
+        except sqlite3.Error:
+            wrong.append("store")
+        return tuple(wrong)

@@ -1,0 +1,61 @@
+"""GET /v1/models: which models score now, and their cards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from serving.models import Served
+from serving.problem import Problem, nearest
+from serving.route import Call, Route, answer
+from serving.schemas import ModelsAnswer, ModelShown
+
+
+async def models(call: Call) -> Response:
+    served = await call.desk.run(lambda: call.desk.models.served)
+    return answer({"models": [_shown(each) for each in served.values()]})
+
+
+async def model(call: Call) -> Response:
+    return answer(_shown(await _served(call)))
+
+
+async def card(call: Call) -> Response:
+    served = await _served(call)
+    return answer(dict(served.card), headers={"ETag": f'"{served.digest}"'})
+
+
+async def _served(call: Call) -> Served:
+    served = await call.desk.run(lambda: call.desk.models.served)
+    name = call.path("task")
+    if name not in served:
+        raise Problem(404, f"no approved model for that task{nearest(name, served)}", code="unknown_task", field="task")
+    return served[name]
+
+
+def _shown(served: Served) -> dict[str, Any]:
+    task = served.task
+    return {
+        "task": task.name,
+        "zh": task.zh,
+        "en": task.en,
+        "purposes": list(task.purposes),
+        "horizon_days": task.horizon_days,
+        "version": served.version,
+        "digest": served.digest,
+        "exploratory": served.exploratory,
+        "vector_spec": served.spec_digest,
+        "features": served.feature_count,
+        "bands": served.cuts,
+        "approved_at": served.approval["at"],
+        "approved_by": served.approval["approver"],
+        "card": f"/v1/models/{task.name}/card",
+    }
+
+
+ROUTES = (
+    Route("GET", "/v1/models", "models", models, "The models that score now", answer=ModelsAnswer),
+    Route("GET", "/v1/models/{task}", "models", model, "One task's model", answer=ModelShown, statuses=(404,)),
+    Route("GET", "/v1/models/{task}/card", "models", card, "The model's card", statuses=(404,)),
+)

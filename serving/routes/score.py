@@ -1,0 +1,145 @@
+"""POST /v1/score and /v1/score/batch: scores from a patient's stored events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response
+
+from features import instants
+from serving.access import Principal
+from serving.decide import decide
+from serving.ledger import Appender
+from serving.once import Once
+from serving.problem import Problem, nearest
+from serving.question import Question
+from serving.route import Call, Route, answer, packed
+from serving.schemas import BatchAnswer, BatchRequest, ScoreAnswer, ScoreRequest
+
+if TYPE_CHECKING:
+    from serving.desk import Desk
+
+
+async def score(call: Call) -> Response:
+    asked: ScoreRequest = call.body
+    now = call.desk.clock.now()
+    at = now if asked.as_of is None else asked.as_of
+    if at > now:
+        raise Problem(422, "as_of lies in the future", field="as_of")
+    check_purpose(call.principal, asked.purpose)
+    if at < now and asked.as_of is not None and not call.principal.may("past"):
+        raise Problem(403, "this key does not hold the scope 'past'", field="as_of")
+    if asked.explain == "full" and not call.principal.may("explain"):
+        raise Problem(403, "this key does not hold the scope 'explain'", field="explain")
+    once = Once(call.desk, call)
+    return answer(await call.desk.run(_score, call.desk, call.principal, asked, at, now, once))
+
+
+def _score(desk: Desk, principal: Principal, asked: ScoreRequest, at: int, now: int, once: Once) -> bytes:
+    check_tasks(desk, asked.tasks, asked.purpose)
+    if not desk.store.has(asked.patient_id):
+        raise Problem(404, "no such patient", code="unknown_patient", field="patient_id")
+    earlier = once.earlier()
+    if earlier is not None:
+        return earlier
+    question = Question(
+        asked.patient_id,
+        tuple(asked.tasks),
+        asked.purpose,
+        at,
+        now,
+        principal,
+        asked.explain,
+        asked.exploratory,
+    )
+    body = b""
+
+    def finish(answers: list[dict[str, Any]], appender: Appender) -> None:
+        nonlocal body
+        body = packed(answers[0])
+        once.keep(appender, body)
+
+    decide(desk, [question], finish)
+    return body
+
+
+async def batch(call: Call) -> Response:
+    asked: BatchRequest = call.body
+    now = call.desk.clock.now()
+    check_purpose(call.principal, asked.purpose)
+    once, desk = Once(call.desk, call), call.desk
+    earlier = await desk.run(_begin, desk, asked, once)
+    if earlier is not None:
+        return answer(earlier)
+    results: list[dict[str, Any]] = []
+    for start in range(0, len(asked.patient_ids), desk.settings.chunk):
+        some = asked.patient_ids[start : start + desk.settings.chunk]
+        results += await desk.run(_chunk, desk, call.principal, asked, some, now)
+    body = packed({"as_of": instants.iso(now), "results": results})
+    return answer(await desk.run(once.keep_alone, body))
+
+
+def _begin(desk: Desk, asked: BatchRequest, once: Once) -> bytes | None:
+    check_tasks(desk, asked.tasks, asked.purpose)
+    return once.earlier()
+
+
+def _chunk(desk: Desk, principal: Principal, asked: BatchRequest, ids: list[str], now: int) -> list[dict[str, Any]]:
+    questions = [
+        Question(
+            patient_id,
+            tuple(asked.tasks),
+            asked.purpose,
+            now,
+            now,
+            principal,
+            exploratory=asked.exploratory,
+            known=desk.store.has(patient_id),
+        )
+        for patient_id in ids
+    ]
+    found: list[dict[str, Any]] = []
+    decide(desk, questions, lambda answers, _appender: found.extend(answers))
+    return found
+
+
+def check_purpose(principal: Principal, purpose: str) -> None:
+    """Refuse, by 403, a purpose that the key was not given."""
+    if purpose not in principal.purposes:
+        raise Problem(403, "this key is not for that purpose", field="purpose")
+
+
+def check_tasks(desk: Desk, tasks: list[str], purpose: str) -> None:
+    """Refuse, by 403, a task asked for a purpose it does not serve; by 404, one that is not served."""
+    served = desk.models.served
+    for number, name in enumerate(tasks):
+        if name in served and purpose not in served[name].task.purposes:
+            raise Problem(403, f"'{name}' does not serve that purpose", field=f"tasks.{number}")
+    for number, name in enumerate(tasks):
+        if name not in served:
+            message = f"no approved model for that task{nearest(name, served)}"
+            raise Problem(404, message, code="unknown_task", field=f"tasks.{number}")
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/v1/score",
+        "score",
+        score,
+        "Score one patient, with reasons",
+        ScoreRequest,
+        ScoreAnswer,
+        statuses=(404, 409),
+    ),
+    Route(
+        "POST",
+        "/v1/score/batch",
+        "score",
+        batch,
+        "Score many patients; one bad id is one refused line",
+        BatchRequest,
+        BatchAnswer,
+        statuses=(404, 409),
+    ),
+)

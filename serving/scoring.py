@@ -1,0 +1,112 @@
+"""One model's score of one vector, in the fields that an answer and the ledger carry."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from serving.models import Served
+from serving.reasons import Choice, choose, group_names, templates
+
+Origin = Mapping[str, Any]
+
+
+def score(served: Served, row: np.ndarray, origins: Mapping[str, Origin]) -> dict[str, Any]:
+    """Return margin, base, contributions, probability, band, missing groups, values and chosen groups.
+
+    Parameters
+    ----------
+    row
+        (features,) values in the order of the model's VectorSpec.
+    origins
+        Feature -> latest event behind it: event_id, time, known_at, source, n.
+
+    Raises
+    ------
+    ExplanationFault
+        Base and contributions do not reach the margin.
+    """
+    scorer = served.scorer
+    found = scorer.explain(row[None, :])
+    names = scorer.spec.names
+    by_group = dict(zip(found.groups, found.group_contributions[0].tolist(), strict=True))
+    missing = _missing(served, row)
+    probability = float(found.probability[0])
+    return {
+        "probability": probability,
+        "band": served.band(probability),
+        "margin": float(found.margin[0]),
+        "base": float(found.base),
+        "contributions": dict(zip(names, found.contributions[0].tolist(), strict=True)),
+        "group_contributions": by_group,
+        "missing": [_named(group) for group in missing],
+        "values": _values(served, row, origins),
+        "choices": choose(by_group, served.used_groups, missing),
+    }
+
+
+def reasons(fields: Mapping[str, Any], audience: str) -> list[dict[str, str]]:
+    """Word the chosen groups for an audience, from reviewed templates.
+
+    Staff text names the feature that weighed most in its group, with its value and date.
+    """
+    return [_worded(choice, fields, audience) for choice in fields["choices"]]
+
+
+def _worded(choice: Choice, fields: Mapping[str, Any], audience: str) -> dict[str, str]:
+    behind = [value for value in fields["values"] if value["group"] == choice.group and value["value"] is not None]
+    missing = choice.missing or not behind
+    template = templates().reason(choice.group, choice.direction, audience, missing=missing)
+    if not template.placeholders:
+        return {**template.reason(), "template": f"{template.id}@{template.version}"}
+    most = max(behind, key=lambda value: abs(fields["contributions"][value["feature"]]))
+    day = (most["time"] or "")[:10]
+    shown = {"value": f"{most['value']:.6g} {most['unit']}".strip()}
+    texts = [
+        {**shown, "label": most[f"label_{tongue}"], "date": day or undated, "window": _window(most, tongue)}
+        for tongue, undated in (("zh", "无日期"), ("en", "no date"))
+    ]
+    return {**template.reason(*texts), "template": f"{template.id}@{template.version}"}
+
+
+def _window(value: Mapping[str, Any], tongue: str) -> str:
+    days = value["window_days"]
+    if days is None:
+        return "全部记录" if tongue == "zh" else "whole record"
+    return f"近 {days:g} 天" if tongue == "zh" else f"last {days:g} days"
+
+
+def _missing(served: Served, row: np.ndarray) -> list[str]:
+    """Return the clinical groups that the model uses and of which every used feature is null."""
+    known: dict[str, bool] = {}
+    for name, value in zip(served.scorer.spec.names, row.tolist(), strict=True):
+        if name in served.used:
+            group = served.scorer.groups[name]
+            known[group] = known.get(group, False) or not math.isnan(value)
+    return sorted(group for group, any_known in known.items() if not any_known)
+
+
+def _named(group: str) -> dict[str, str]:
+    zh, en = group_names().get(group, (group, group))
+    return {"code": group, "zh": zh, "en": en}
+
+
+def _values(served: Served, row: np.ndarray, origins: Mapping[str, Origin]) -> list[dict[str, Any]]:
+    shown = []
+    for feature, value in zip(served.features, row.tolist(), strict=True):
+        origin = origins.get(feature["feature"], {})
+        shown.append(
+            {
+                **feature,
+                "value": None if math.isnan(value) else value,
+                "event_id": origin.get("event_id"),
+                "time": origin.get("time"),
+                "known_at": origin.get("known_at"),
+                "source": origin.get("source"),
+                "events": origin.get("n"),
+            }
+        )
+    return shown
