@@ -24,7 +24,7 @@ import numpy as np
 from numba import njit, types
 
 from training.treeshap.forest import ZERO
-from training.treeshap.lanes import WIDTH, load, spread, store, total
+from training.treeshap.lanes import WIDTH, at, load, spread, store, total
 
 SOUND, UNSOUND = -1, -2  # else: the tree whose tables changed, or the number of trees for the shared ones
 NEW, KEPT, FAILED = 0, 1, 2  # a split's player: first met here, satisfied so far, failed above
@@ -34,7 +34,7 @@ NEW, KEPT, FAILED = 0, 1, 2  # a split's player: first met here, satisfied so fa
 def _sum(words, start, stop):
     found = np.int64(0)
     for i in range(start, stop):
-        found += words[i]
+        found += at(words, i)
     return found
 
 
@@ -120,7 +120,7 @@ def walk(
     above = np.empty((2 * largest + 1) * WIDTH)  # P of splits, then of leaves
     below = np.empty((2 * largest + 1) * WIDTH)  # U of splits, then of leaves
     owed = np.empty(largest * WIDTH)  # k^2 ((r - r') U_a - r' U_b)
-    right = np.empty(largest, np.int64)  # 1 where the row goes right
+    side = np.empty(largest, np.int64)  # 1 where the row goes right
     state = np.empty(largest, np.int64)
     found = np.empty(players * WIDTH)
     prepared = np.empty(len(column) // 2)
@@ -131,63 +131,65 @@ def walk(
             if np.isnan(value) or (kind & 2 and abs(value) <= ZERO):
                 value = np.inf if kind & 1 else -np.inf
             prepared[c] = value
-        reached = 0.0
+        margin[row] = 0.0
         for k in range(trees):
             if _tree_seal(k, first, threshold, place, inverse, leaf) != seals[k]:
                 return k
-            low = first[k]
-            m, leaves = first[k + 1] - low, low + k
+            low = at(first, k)
+            m, leaves = at(first, k + 1) - low, low + k
             for v in range(m):
-                right[v] = 0 if prepared[place[5 * (low + v)]] <= threshold[low + v] else 1
-                edge, kept = place[5 * (low + v) + 4], NEW
+                here = 5 * (low + v)
+                edge, kept = at(place, here + 4), NEW
                 if edge >= 0:
-                    kept = KEPT if state[edge >> 1] != FAILED and right[edge >> 1] == edge & 1 else FAILED
+                    kept = KEPT if at(state, edge >> 1) != FAILED and at(side, edge >> 1) == edge & 1 else FAILED
+                side[v] = 0 if at(prepared, at(place, here)) <= at(threshold, low + v) else 1
                 state[v] = kept
-            at = 0
-            while at < m:
-                at = place[5 * (low + at) + 2 + right[at]]
-            reached += leaf[2 * (leaves + at - m)]
-            for block in range(rule[2 * k], rule[2 * k] + (rule[2 * k + 1] if m else 0)):
+            v = 0
+            while v < m:
+                v = at(place, 5 * (low + v) + 2 + at(side, v))
+            margin[row] += at(leaf, 2 * (leaves + v - m))
+            for block in range(at(rule, 2 * k), at(rule, 2 * k) + (at(rule, 2 * k + 1) if m else 0)):
                 rest, t = load(nodes, 3 * WIDTH * block), load(nodes, 3 * WIDTH * block + WIDTH)
                 for v in range(m + 1):
-                    store(below, (m + v) * WIDTH, spread(leaf[2 * (leaves + v) + 1]))
+                    store(below, (m + v) * WIDTH, spread(at(leaf, 2 * (leaves + v) + 1)))
                 for v in range(m - 1, -1, -1):
-                    edge = 2 * (low + v) + right[v]
-                    taken = load(below, place[5 * (low + v) + 2 + right[v]] * WIDTH)
-                    other = load(below, place[5 * (low + v) + 3 - right[v]] * WIDTH)
-                    if state[v] == FAILED:
-                        store(below, v * WIDTH, taken + other)
+                    right, here = at(side, v), 5 * (low + v)
+                    a = load(below, at(place, here + 2 + right) * WIDTH)
+                    b = load(below, at(place, here + 3 - right) * WIDTH)
+                    if at(state, v) == FAILED:
+                        store(below, v * WIDTH, a + b)
                         continue
-                    r = inverse[edge]
-                    both = rest * (taken + other) + (t * r) * taken
-                    if state[v] == NEW:
+                    r = at(inverse, 2 * (low + v) + right)
+                    both = rest * (a + b) + (t * r) * a
+                    if at(state, v) == NEW:
                         store(below, v * WIDTH, both)
-                        store(owed, v * WIDTH, taken * (r - 1.0) - other)
+                        store(owed, v * WIDTH, a * (r - 1.0) - b)
                     else:
-                        before = inverse[2 * low + place[5 * (low + v) + 4]]
+                        before = at(inverse, 2 * low + at(place, here + 4))
                         factor = 1.0 / (rest + t * before)
                         store(below, v * WIDTH, factor * both)
-                        store(owed, v * WIDTH, factor * factor * (taken * (r - before) - other * before))
+                        store(owed, v * WIDTH, factor * factor * (a * (r - before) - b * before))
                 store(above, 0, load(nodes, 3 * WIDTH * block + 2 * WIDTH))
                 for v in range(m):
-                    taken = place[5 * (low + v) + 2 + right[v]] * WIDTH
-                    other = place[5 * (low + v) + 3 - right[v]] * WIDTH
+                    right, here = at(side, v), 5 * (low + v)
+                    near = at(place, here + 2 + right) * WIDTH
+                    far = at(place, here + 3 - right) * WIDTH
                     path = load(above, v * WIDTH)
-                    if state[v] == FAILED:
-                        store(above, taken, path)
-                        store(above, other, path)
+                    if at(state, v) == FAILED:
+                        store(above, near, path)
+                        store(above, far, path)
                         continue
-                    player = place[5 * (low + v) + 1] * WIDTH
+                    player = at(place, here + 1) * WIDTH
                     store(found, player, load(found, player) + path * load(owed, v * WIDTH))
-                    if state[v] == KEPT:
-                        path = path / (rest + t * inverse[2 * low + place[5 * (low + v) + 4]])
-                    store(above, other, path * rest)
-                    store(above, taken, path * rest + (t * inverse[2 * (low + v) + right[v]]) * path)
-        sum_ = base
+                    if at(state, v) == KEPT:
+                        path = path / (rest + t * at(inverse, 2 * low + at(place, here + 4)))
+                    failing = path * rest
+                    store(above, far, failing)
+                    store(above, near, failing + (t * at(inverse, 2 * (low + v) + right)) * path)
+        whole = base
         for player in range(players):
             out[row, player] = total(load(found, player * WIDTH))
-            sum_ += out[row, player]
-        margin[row] = reached
-        if not abs(sum_ - reached) <= tolerance:
+            whole += out[row, player]
+        if not abs(whole - margin[row]) <= tolerance:
             return UNSOUND
     return SOUND

@@ -1,7 +1,7 @@
 """Eight doubles side by side as one value in numba code: a vector register, by name.
 
 numba has no vector type, and its auto-vectoriser gives up where two arrays might overlap. `load`,
-`store`, `total` and the operators + - * / compile to LLVM vector instructions; a plain number beside
+`store`, `spread`, `total` and the operators + - * / compile to LLVM vector instructions; a plain number beside
 lanes is spread over all of them. On a processor with narrower registers LLVM splits them.
 """
 
@@ -49,6 +49,17 @@ def load(typing: Any, array: Any, start: Any) -> Any:
         return builder.load(_address(context, builder, signature, args), align=8)
 
     return LANES(array, types.intp), generate
+
+
+@intrinsic
+def at(typing: Any, array: Any, index: Any) -> Any:
+    """array[index] of a flat array, without numba's question whether the index counts from the end."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.load(builder.gep(data, [args[1]]))
+
+    return array.dtype(array, types.intp), generate
 
 
 @intrinsic
