@@ -27,6 +27,7 @@ from training.treeshap.forest import ZERO
 from training.treeshap.lanes import WIDTH, at, load, spread, store, total
 
 SOUND, UNSOUND = -1, -2  # else: the tree whose tables changed, or the number of trees for the shared ones
+ROWS = 16  # rows that go through a tree while its tables are in the nearest cache
 NEW, KEPT, FAILED = 0, 1, 2  # a split's player: first met here, satisfied so far, failed above
 
 
@@ -122,74 +123,81 @@ def walk(
     owed = np.empty(largest * WIDTH)  # k^2 ((r - r') U_a - r' U_b)
     side = np.empty(largest, np.int64)  # 1 where the row goes right
     state = np.empty(largest, np.int64)
-    found = np.empty(players * WIDTH)
-    prepared = np.empty(len(column) // 2)
-    for row in range(len(X)):
-        found[:] = 0.0
-        for c in range(len(prepared)):
-            value, kind = X[row, column[2 * c]], column[2 * c + 1]
-            if np.isnan(value) or (kind & 2 and abs(value) <= ZERO):
-                value = np.inf if kind & 1 else -np.inf
-            prepared[c] = value
-        margin[row] = 0.0
+    columns = len(column) // 2
+    found = np.empty(ROWS * players * WIDTH)
+    prepared = np.empty(ROWS * columns)
+    for start in range(0, len(X), ROWS):
+        rows = min(ROWS, len(X) - start)
+        found[: rows * players * WIDTH] = 0.0
+        margin[start : start + rows] = 0.0
+        for row in range(rows):
+            for c in range(columns):
+                value, kind = X[start + row, column[2 * c]], column[2 * c + 1]
+                if np.isnan(value) or (kind & 2 and abs(value) <= ZERO):
+                    value = np.inf if kind & 1 else -np.inf
+                prepared[row * columns + c] = value
         for k in range(trees):
             if _tree_seal(k, first, threshold, place, inverse, leaf) != seals[k]:
                 return k
             low = at(first, k)
             m, leaves = at(first, k + 1) - low, low + k
-            for v in range(m):
-                here = 5 * (low + v)
-                edge, kept = at(place, here + 4), NEW
-                if edge >= 0:
-                    kept = KEPT if at(state, edge >> 1) != FAILED and at(side, edge >> 1) == edge & 1 else FAILED
-                side[v] = 0 if at(prepared, at(place, here)) <= at(threshold, low + v) else 1
-                state[v] = kept
-            v = 0
-            while v < m:
-                v = at(place, 5 * (low + v) + 2 + at(side, v))
-            margin[row] += at(leaf, 2 * (leaves + v - m))
-            for block in range(at(rule, 2 * k), at(rule, 2 * k) + (at(rule, 2 * k + 1) if m else 0)):
-                rest, t = load(nodes, 3 * WIDTH * block), load(nodes, 3 * WIDTH * block + WIDTH)
-                for v in range(m + 1):
-                    store(below, (m + v) * WIDTH, spread(at(leaf, 2 * (leaves + v) + 1)))
-                for v in range(m - 1, -1, -1):
-                    right, here = at(side, v), 5 * (low + v)
-                    a = load(below, at(place, here + 2 + right) * WIDTH)
-                    b = load(below, at(place, here + 3 - right) * WIDTH)
-                    if at(state, v) == FAILED:
-                        store(below, v * WIDTH, a + b)
-                        continue
-                    r = at(inverse, 2 * (low + v) + right)
-                    both = rest * (a + b) + (t * r) * a
-                    if at(state, v) == NEW:
-                        store(below, v * WIDTH, both)
-                        store(owed, v * WIDTH, a * (r - 1.0) - b)
-                    else:
-                        before = at(inverse, 2 * low + at(place, here + 4))
-                        factor = 1.0 / (rest + t * before)
-                        store(below, v * WIDTH, factor * both)
-                        store(owed, v * WIDTH, factor * factor * (a * (r - before) - b * before))
-                store(above, 0, load(nodes, 3 * WIDTH * block + 2 * WIDTH))
+            for row in range(rows):
+                mine = row * players * WIDTH
                 for v in range(m):
-                    right, here = at(side, v), 5 * (low + v)
-                    near = at(place, here + 2 + right) * WIDTH
-                    far = at(place, here + 3 - right) * WIDTH
-                    path = load(above, v * WIDTH)
-                    if at(state, v) == FAILED:
-                        store(above, near, path)
-                        store(above, far, path)
-                        continue
-                    player = at(place, here + 1) * WIDTH
-                    store(found, player, load(found, player) + path * load(owed, v * WIDTH))
-                    if at(state, v) == KEPT:
-                        path = path / (rest + t * at(inverse, 2 * low + at(place, here + 4)))
-                    failing = path * rest
-                    store(above, far, failing)
-                    store(above, near, failing + (t * at(inverse, 2 * (low + v) + right)) * path)
-        whole = base
-        for player in range(players):
-            out[row, player] = total(load(found, player * WIDTH))
-            whole += out[row, player]
-        if not abs(whole - margin[row]) <= tolerance:
-            return UNSOUND
+                    here = 5 * (low + v)
+                    edge, kept = at(place, here + 4), NEW
+                    if edge >= 0:
+                        kept = KEPT if at(state, edge >> 1) != FAILED and at(side, edge >> 1) == edge & 1 else FAILED
+                    value = at(prepared, row * columns + at(place, here))
+                    side[v] = 0 if value <= at(threshold, low + v) else 1
+                    state[v] = kept
+                v = 0
+                while v < m:
+                    v = at(place, 5 * (low + v) + 2 + at(side, v))
+                margin[start + row] += at(leaf, 2 * (leaves + v - m))
+                for block in range(at(rule, 2 * k), at(rule, 2 * k) + (at(rule, 2 * k + 1) if m else 0)):
+                    rest, t = load(nodes, 3 * WIDTH * block), load(nodes, 3 * WIDTH * block + WIDTH)
+                    for v in range(m + 1):
+                        store(below, (m + v) * WIDTH, spread(at(leaf, 2 * (leaves + v) + 1)))
+                    for v in range(m - 1, -1, -1):
+                        right, here = at(side, v), 5 * (low + v)
+                        a = load(below, at(place, here + 2 + right) * WIDTH)
+                        b = load(below, at(place, here + 3 - right) * WIDTH)
+                        if at(state, v) == FAILED:
+                            store(below, v * WIDTH, a + b)
+                            continue
+                        r = at(inverse, 2 * (low + v) + right)
+                        both = rest * (a + b) + (t * r) * a
+                        if at(state, v) == NEW:
+                            store(below, v * WIDTH, both)
+                            store(owed, v * WIDTH, a * (r - 1.0) - b)
+                        else:
+                            before = at(inverse, 2 * low + at(place, here + 4))
+                            factor = 1.0 / (rest + t * before)
+                            store(below, v * WIDTH, factor * both)
+                            store(owed, v * WIDTH, factor * factor * (a * (r - before) - b * before))
+                    store(above, 0, load(nodes, 3 * WIDTH * block + 2 * WIDTH))
+                    for v in range(m):
+                        right, here = at(side, v), 5 * (low + v)
+                        near = at(place, here + 2 + right) * WIDTH
+                        far = at(place, here + 3 - right) * WIDTH
+                        path = load(above, v * WIDTH)
+                        if at(state, v) == FAILED:
+                            store(above, near, path)
+                            store(above, far, path)
+                            continue
+                        player = mine + at(place, here + 1) * WIDTH
+                        store(found, player, load(found, player) + path * load(owed, v * WIDTH))
+                        if at(state, v) == KEPT:
+                            path = path / (rest + t * at(inverse, 2 * low + at(place, here + 4)))
+                        failing = path * rest
+                        store(above, far, failing)
+                        store(above, near, failing + (t * at(inverse, 2 * (low + v) + right)) * path)
+        for row in range(rows):
+            whole = base
+            for player in range(players):
+                out[start + row, player] = total(load(found, (row * players + player) * WIDTH))
+                whole += out[start + row, player]
+            if not abs(whole - margin[start + row]) <= tolerance:
+                return UNSOUND
     return SOUND
