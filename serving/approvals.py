@@ -9,12 +9,12 @@ from typing import Any
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from training.manifest import digest_of
 
 from features import instants
 from features.errors import InputError
 from serving.clock import Clock
 from serving.ledger import Entry, Ledger
-from training.manifest import digest_of
 
 KIND = "approval"
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+from features.provenance import provenance
 
 from features import instants
-from features.provenance import provenance
 from serving import metrics
 from serving.consent import known, standing
 from serving.draft import Draft

@@ -14,8 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from features.errors import InputError
 from features.store import EventStore
+
+from features.errors import InputError
 from serving.access import Keys
 from serving.clock import Clock
 from serving.journal import log, where

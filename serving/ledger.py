@@ -75,13 +75,14 @@ class Verdict:
 class Ledger:
     """An append-only ledger in one SQLite file, for one thread of one process at a time.
 
-    Several processes may hold it open: ``BEGIN IMMEDIATE`` lets one append at a time.
+    Several processes may hold it open: ``BEGIN IMMEDIATE`` lets one append at a time, the others
+    wait up to ``patience_s``.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience_s: float = 10.0) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
-        self._db = sqlite3.connect(path, isolation_level=None, timeout=10.0, check_same_thread=False)
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=patience_s, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.executescript(_SCHEMA)
@@ -152,7 +153,9 @@ class Ledger:
         """Walk the chain from its first entry and name every entry that does not fit."""
         faults: list[str] = []
         expected, previous = 1, FIRST
-        rows = self._db.execute("SELECT seq, kind, id, header, payload, previous, hash FROM entries ORDER BY seq")
+        rows = self._db.execute(
+            "SELECT seq, kind, id, CAST(header AS BLOB), CAST(payload AS BLOB), previous, hash FROM entries ORDER BY seq"
+        )
         for seq, kind, entry_id, header, payload, said, stored in rows:
             if seq != expected:
                 faults.append(f"entry {expected}: missing")

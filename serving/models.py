@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
-
-import features
-from features.errors import InputError
-from features.group import FeatureGroup
-from features.plan import Plan, compile_plan
-from serving.approvals import standing_approvals
-from serving.ledger import Ledger
+from features.plan import Plan
 from training.scorer import Scorer
+
 from training.task import Task
-from training.tasks import task as task_named
 
 BANDS = ("low", "medium", "high", "very_high")
 

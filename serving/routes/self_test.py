@@ -73,7 +73,11 @@ def _report(desk: Desk, principal: Principal, name: str, asked: SelfTestRequest,
         values = served.task.questionnaire.values(asked.answers)
     except InputError as error:
         field = error.where if error.where in served.task.questionnaire.schema()["properties"] else None
-        what = error.what if field else "no such question" + (f"; did you mean '{error.nearest}'?" if error.nearest else "")
+        what = (
+            error.what
+            if field
+            else "no such question" + (f"; did you mean '{error.nearest}'?" if error.nearest else "")
+        )
         raise Problem(422, what, field=f"answers.{field}" if field else "answers") from None
     earlier = once.earlier()
     if earlier is not None:
