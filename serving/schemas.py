@@ -337,3 +337,12 @@ class SelfTestAnswer(Decision):
     note_zh: str
     note_en: str
     advice: Advice | None
+
+
+class ConsentAnswer(BaseModel):
+    """The consent as it now stands on record."""
+
+    consent_id: str
+    version: int
+    result: Literal["stored", "duplicate"]
+    known_at: str

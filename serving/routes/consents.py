@@ -1,0 +1,60 @@
+"""POST /v1/consents: a consent given, changed, objected to or withdrawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+from features import instants
+from serving.consent import known
+from serving.once import Once
+from serving.problem import Problem
+from serving.route import Call, Route, answer, packed
+from serving.schemas import ConsentAnswer, ConsentRequest
+
+if TYPE_CHECKING:
+    from serving.desk import Desk
+
+
+async def consent(call: Call) -> Response:
+    asked: ConsentRequest = call.body
+    if asked.withdrawn_at is not None and asked.withdrawn_at < asked.granted_at:
+        raise Problem(422, "it was withdrawn before it was given", field="withdrawn_at")
+    return answer(await call.desk.run(_stored, call.desk, asked, Once(call.desk, call)))
+
+
+def _stored(desk: Desk, asked: ConsentRequest, once: Once) -> bytes:
+    if not desk.store.has(asked.patient_id):
+        raise Problem(404, "no such patient", code="unknown_patient", field="patient_id")
+    earlier = once.earlier()
+    if earlier is not None:
+        return earlier
+    stamped = desk.stamp()
+    before = known(desk.store.tables(asked.patient_id, ("consents",)).get("consents"), stamped)
+    held = next((row for row in before if row["event_id"] == asked.consent_id), None)
+    row = asked.model_dump(exclude={"consent_id"}) | {
+        "event_id": asked.consent_id,
+        "time": asked.granted_at,
+        "source": "api",
+        "version": 1 if held is None else held["version"] + 1,
+        "void": False,
+    }
+    (result,) = desk.store.append("consents", [row], stamped)
+    known_at = instants.iso(stamped)
+    shown = {"consent_id": asked.consent_id, "version": row["version"], "result": result, "known_at": known_at}
+    return once.keep_alone(packed(shown))
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/v1/consents",
+        "consents",
+        consent,
+        "Give, change or withdraw a consent; the next score goes by it",
+        ConsentRequest,
+        ConsentAnswer,
+        statuses=(404, 409),
+    ),
+)
