@@ -42,7 +42,7 @@ class Tree:
 
 @dataclass(frozen=True)
 class Forest:
-    """Trees whose reached leaves add up to the raw margin, and the names of their features."""
+    """Trees whose reached leaves add up to the raw margin (of a random forest too: LightGBM's raw score is the sum)."""
 
     features: tuple[str, ...]
     trees: tuple[Tree, ...]
@@ -54,8 +54,7 @@ class Forest:
         Raises
         ------
         InputError
-            Several outputs, categorical splits, linear leaves, averaged trees (random forest), or a
-            text that is damaged or not LightGBM's.
+            Several outputs, categorical splits, linear leaves, or a text that is damaged or not LightGBM's.
         """
         head, *blocks = text.split("\n\nTree=")
         header = dict(line.split("=", 1) for line in head.splitlines() if "=" in line)
@@ -74,13 +73,7 @@ class Forest:
         trees = tuple(_tree(block, len(features), f"{where}, tree {k}") for k, block in enumerate(blocks))
         if len(trees) != len(header.get("tree_sizes", "").split()):
             raise InputError("the number of trees is not the number announced", where=where)
-        if "average_output" in head.splitlines():
-            trees = tuple(_scaled(tree, 1.0 / len(trees)) for tree in trees)
         return cls(features, trees)
-
-
-def _scaled(tree: Tree, factor: float) -> Tree:
-    return Tree(**{**vars(tree), "value": tree.value * factor})
 
 
 def _tree(block: str, n_features: int, where: str) -> Tree:
@@ -91,7 +84,7 @@ def _tree(block: str, n_features: int, where: str) -> Tree:
             found = np.array(fields[name].split(), dtype=kind)
         except (KeyError, ValueError, OverflowError):
             raise InputError(f"cannot read '{name}'", where=where, remedy="save the model again") from None
-        if len(found) != size or not np.isfinite(found).all():
+        if len(found) != size or np.isnan(found).any():
             raise InputError(f"'{name}' is damaged", where=where, remedy="save the model again")
         return found
 
@@ -125,6 +118,8 @@ def _tree(block: str, n_features: int, where: str) -> Tree:
     downward = (children[children >= 0] > parents[children >= 0]).all()
     if m and not (whole and downward and tree.feature.min() >= 0 and tree.feature.max() < n_features):
         raise InputError("children or features are damaged", where=where, remedy="save the model again")
+    if not np.isfinite(tree.value).all():
+        raise InputError("'leaf_value' is damaged", where=where, remedy="save the model again")
     if m and min(tree.count.min(), tree.leaf_count.min()) < 1:
         raise InputError(
             "a node that no training row reached has no weight in an explanation", where=where, remedy="train again"

@@ -134,7 +134,7 @@ def walk(
             for c in range(columns):
                 value, kind = X[start + row, column[2 * c]], column[2 * c + 1]
                 if np.isnan(value) or (kind & 2 and abs(value) <= ZERO):
-                    value = np.inf if kind & 1 else -np.inf
+                    value = np.nan if kind & 1 else -np.inf
                 prepared[row * columns + c] = value
         for k in range(trees):
             if _tree_seal(k, first, threshold, place, inverse, leaf) != seals[k]:

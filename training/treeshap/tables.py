@@ -27,7 +27,7 @@ class Tables:
         (blocks, 3, 8) per block 1 - t, t and the weights of eight Gauss-Legendre nodes t on (0, 1).
     column
         (columns, 2) feature of a prepared column, and how a missing value stands in it: bit 0 it
-        goes right, bit 1 zero is missing too.
+        stays NaN, which goes right, bit 1 zero is missing too.
     threshold
         (splits,) left where the prepared value is <= threshold.
     place
@@ -117,7 +117,7 @@ class _Layout:
 
 
 def _missing(tree: Tree, node: int) -> int:
-    """Fold LightGBM's missing handling into where a missing value stands: below or above every threshold."""
+    """How a missing value stands for this split: below every threshold (left), or NaN (right)."""
     as_zero = tree.missing[node] == MISSING_NONE
     left = tree.threshold[node] >= 0.0 if as_zero else tree.default_left[node]
     return (0 if left else 1) + (2 if tree.missing[node] == MISSING_ZERO else 0)
