@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from features.group import feature_group
+from features import feature_group
 from features.history import Reduction, Selection
 
 SENT = ("sent", "delivered", "read", "replied")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from features.derived import derived
-from features.group import feature_group
+from features import derived, feature_group
 from features.groups.diagnoses import MANAGED, SENSITIVE
 from features.history import Reduction, Selection
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from features import feature_group
 from features.codes import codelist
-from features.group import feature_group
 from features.history import Reduction, Selection
 
 HBA1C = codelist("hba1c")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from features import derived, feature_group
 from features.codes import codelist
-from features.derived import derived
-from features.group import feature_group
 from features.history import Reduction, Selection
 
 LONG_TERM = tuple(
