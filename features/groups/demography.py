@@ -32,7 +32,7 @@ def age_years(age_days: np.ndarray) -> np.ndarray:
 
 @feature_group(
     source="patients",
-    purposes=("screening_invitation", "health_education", "self_test"),
+    purposes=("care_followup", "screening_invitation", "health_education", "self_test"),
     why="several diseases and their screening differ between the sexes",
     clinical_group="sex",
     protected=True,

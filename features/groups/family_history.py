@@ -12,7 +12,7 @@ FIRST_DEGREE = ("father", "mother", "sibling", "child")
 
 @feature_group(
     source="family_history",
-    purposes=("screening_invitation", "health_education", "self_test"),
+    purposes=("care_followup", "screening_invitation", "health_education", "self_test"),
     why="a relative's disease raises one's own risk",
     clinical_group="family_history",
 )
