@@ -8,6 +8,8 @@ from typing import Literal
 
 from features.errors import InputError
 from features.group import FeatureGroup
+from features.groups import MATERIAL
+from features.vector import VectorSpec
 from training.cohort import Cohort
 from training.outcome import Outcome
 from training.questionnaire import Questionnaire
@@ -56,14 +58,15 @@ class Inputs:
     protected: Mapping[str, str] = field(default_factory=dict)
     baselines: Mapping[str, tuple[str, Direction]] = field(default_factory=dict)
 
-    def names(self, catalogue: tuple[FeatureGroup, ...]) -> tuple[str, ...]:
-        """Return the features of the catalogue that this task's models read, in catalogue order."""
+    def names(self, spec: VectorSpec, purposes: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the features that models may read: of these groups, and for every one of the purposes."""
         return tuple(
-            name
-            for group in catalogue
-            if group.clinical_group in self.clinical_groups
-            and (not group.protected or group.clinical_group in self.protected)
-            for name in group.features
+            feature.name
+            for feature in spec.features
+            if feature.group in self.clinical_groups
+            and (not feature.protected or feature.group in self.protected)
+            and feature.name not in MATERIAL
+            and set(purposes) <= set(feature.purposes)
         )
 
 

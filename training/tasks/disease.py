@@ -28,7 +28,6 @@ GROUPS = (
     "smoking",
     "medication",
     "family_history",
-    "home_monitoring",
 )
 CORE = (
     "age_years",

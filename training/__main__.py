@@ -1,0 +1,69 @@
+"""python -m training: run a task, propose a version, show a card."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Vectors in, a registered Scorer out.")
+
+
+@app.command()
+def run(
+    task: Annotated[str, typer.Argument(help="task, such as churn_90d")],
+    lake: Annotated[str, typer.Option(help="folder of canonical tables; the self-test needs none")] = "",
+    trials: Annotated[int, typer.Option(min=0, help="settings of LightGBM to try")] = 0,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="section.name=value over params.yaml")] = None,
+    sample: Annotated[float, typer.Option(min=0.0, max=1.0, help="share of the patients: a dry run")] = 1.0,
+) -> None:
+    """Train a task and register what came of it."""
+    from training.run import run as train
+    from training.show import show
+
+    show(train(task, Path(lake) if lake else None, tuple(set_ or ()), trials, sample))
+
+
+@app.command()
+def propose(
+    task: Annotated[str, typer.Argument(help="task, such as churn_90d")],
+    version: Annotated[str, typer.Argument(help="registered version, such as 3")],
+    author: Annotated[str, typer.Option(help="who proposes; by default the user of this machine")] = "",
+    out: Annotated[Path | None, typer.Option(help="file to write; by default proposals/TASK-VERSION.json")] = None,
+) -> None:
+    """Put a version before the one who approves."""
+    from training.proposal import propose as put
+    from training.show import show_proposal
+
+    made = put(task, version, author)
+    file = made.write(out or Path("proposals") / f"{task}-{version}.json")
+    show_proposal(made, file)
+
+
+@app.command()
+def card(
+    task: Annotated[str, typer.Argument(help="task, such as churn_90d")],
+    version: Annotated[str, typer.Option(help="registered version; by default the newest")] = "",
+) -> None:
+    """Print the card of a version."""
+    from training import tracking
+
+    number = version or tracking.latest(task).version
+    typer.echo((tracking.fetch(task, number) / "card.json").read_text(encoding="utf-8"))
+
+
+def main() -> None:
+    """Run a command; a mistake is one line on standard error and exit status 2."""
+    from features.errors import InputError
+
+    try:
+        app(standalone_mode=True)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Content affinity: candidates, a calibrated head that orders them, and hard safety filters."""

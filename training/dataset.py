@@ -1,0 +1,218 @@
+"""Dataset: a task's labelled landmarks of a lake, with their vectors, parts and attrition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from features import catalogue
+from features.derived import Derived
+from features.errors import InputError
+from features.group import FeatureGroup
+from features.instants import DAY
+from features.params import section
+from features.vector import VectorSpec
+from training.attrition import Attrition
+from training.followup import Followup
+from training.landmarks import month_ends, patients, span, without_consent
+from training.outcome import FollowedOutcome
+from training.split import Split, SplitValues, draw, split
+from training.task import Task
+from training.tasks import task as task_named
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from features.lake import Lake
+
+Declared = FeatureGroup | Derived
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled rows, one a landmark, in order of patient and time.
+
+    Parameters
+    ----------
+    task
+        What was asked.
+    spec
+        The columns of ``x``: the model's inputs.
+    x
+        (n, k) float64, NaN for null.
+    y
+        (n,) 1.0 or 0.0.
+    patient_id, at
+        (n,) landmarks; ``at`` in UTC microseconds.
+    parts
+        Train, calibration and test.
+    eligible
+        How many patients of the whole hospital are eligible at a landmark, on average.
+    log
+        Who was left out.
+    sampled
+        Share of the patients that was taken: below 1, a dry run.
+    """
+
+    task: Task
+    spec: VectorSpec
+    x: np.ndarray
+    y: np.ndarray
+    patient_id: np.ndarray
+    at: np.ndarray
+    parts: Split
+    eligible: float
+    log: Attrition
+    sampled: float = 1.0
+
+    @property
+    def X(self) -> pd.DataFrame:
+        """The vectors as a frame, columns in the order of the VectorSpec."""
+        import pandas as pd
+
+        return pd.DataFrame(self.x, columns=list(self.spec.names))
+
+    @property
+    def weight(self) -> np.ndarray:
+        """(n,) weight of each row: 1, since every landmark has full follow-up."""
+        return np.ones(len(self.y))
+
+    @property
+    def split(self) -> np.ndarray:
+        """(n,) ``train``, ``calibration``, ``test`` or empty."""
+        return self.parts.part
+
+    def attrition(self) -> pd.DataFrame:
+        """Who was left out, at which step, and why."""
+        import pandas as pd
+
+        return pd.DataFrame(self.log.rows())
+
+    def rows(self, part: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return (x, y, patient_id) of a part."""
+        mask = self.parts.rows(part)
+        return self.x[mask], self.y[mask], self.patient_id[mask]
+
+    def column(self, name: str) -> np.ndarray:
+        """Return one feature's (n,) values."""
+        return self.x[:, self.spec.names.index(name)]
+
+    def count(self) -> tuple[int, int]:
+        """Return (patients, patients with an event)."""
+        return len(np.unique(self.patient_id)), len(np.unique(self.patient_id[self.y == 1]))
+
+    def cv(self, folds: int = 5) -> Folds:
+        """Return a scikit-learn splitter: patients apart, time forward, an embargo of the horizon."""
+        return Folds(self.patient_id, self.at, self.task.horizon_days, folds)
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Patient-grouped, time-forward, embargoed folds for scikit-learn's ``cv=``."""
+
+    patient_id: np.ndarray
+    at: np.ndarray
+    horizon_days: int
+    folds: int = 5
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        return self.folds
+
+    def split(self, X: Any = None, y: Any = None, groups: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield (train, test) places: each fold's patients, tested after the others' label windows have closed.
+
+        Where the landmarks are too few for the embargo, patients alone are kept apart.
+        """
+        fold = np.minimum((draw(self.patient_id, "cv") * self.folds).astype(int), self.folds - 1)
+        middle = np.median(np.unique(self.at)) if len(self.at) else 0
+        learnt = self.at + self.horizon_days * DAY <= middle
+        for number in range(self.folds):
+            if learnt.any():
+                yield np.flatnonzero((fold != number) & learnt), np.flatnonzero((fold == number) & (self.at >= middle))
+            else:
+                yield np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+
+
+def dataset(task: Task | str, lake: Lake, overrides: tuple[str, ...] = (), sample: float = 1.0) -> Dataset:
+    """Return the labelled vectors of a task over a lake.
+
+    Parameters
+    ----------
+    task
+        A task, or its name.
+    overrides
+        ``section.name=value`` texts, as given to ``--set``.
+    sample
+        Share of the patients to take.
+
+    Raises
+    ------
+    InputError
+        The lake is too short or too poor, or nobody is eligible.
+    """
+    from features.build import build
+    from features.plan import compile_plan
+
+    task = task_named(task, overrides) if isinstance(task, str) else task
+    if not isinstance(task.outcome, FollowedOutcome):
+        raise InputError(f"'{task.name}' is not asked of landmarks", where="dataset", remedy="see training run")
+    values = section("split", SplitValues, overrides)
+    moments = month_ends(span(lake), task.time, values.reporting_lag_days)
+    ids = patients(lake)
+    if sample < 1:
+        ids = ids[draw(ids, "sample") < sample]
+    attrition = Attrition()
+    patient_id, at = np.repeat(ids, len(moments)), np.tile(moments, len(ids))
+    attrition.start(f"patients at {len(moments)} month ends with full look-back and follow-up", patient_id)
+    refused = without_consent(lake, ids)
+    if refused is None:
+        attrition.note("no consents in this lake: model_development could not be asked, nobody left out")
+    else:
+        out = np.repeat(refused, len(moments))
+        attrition.drop("no current consent to model_development", patient_id, out, ~out)
+        patient_id, at = patient_id[~out], at[~out]
+    declared = (*catalogue(), *task.own)
+    asked = build(lake, _frame(patient_id, at), groups=needed(task.cohort.needs, declared))
+    kept = task.cohort.apply({name: asked[name].to_numpy() for name in task.cohort.needs}, patient_id, attrition)
+    patient_id, at = patient_id[kept], at[kept]
+    if not len(patient_id):
+        raise InputError("nobody is eligible", where=f"task {task.name}", remedy=f"attrition: {attrition.rows()}")
+    eligible = len(patient_id) / len(moments) / sample
+    y = task.outcome.label(Followup(lake, patient_id, at), attrition, task.horizon_days, task.time.washout_days).y
+    known = ~np.isnan(y)
+    patient_id, at, y = patient_id[known], at[known], y[known]
+    names = task.inputs.names(compile_plan(catalogue()).spec, task.purposes)
+    groups = needed(names, declared)
+    spec = compile_plan(groups).spec.subset(names)
+    x = build(lake, _frame(patient_id, at), groups=groups)[list(names)].to_numpy(dtype=np.float64)
+    parts = split(patient_id, at, task.horizon_days, values)
+    return Dataset(task, spec, x, y, patient_id, at, parts, eligible, attrition, sample)
+
+
+def needed(names: tuple[str, ...], declared: tuple[Declared, ...]) -> tuple[Declared, ...]:
+    """Return the declarations that these features need, derived ones with all they are made of."""
+    home = {
+        name: each for each in declared for name in (each.features if isinstance(each, FeatureGroup) else (each.name,))
+    }
+    wanted: dict[str, Declared] = {}
+    queue = list(names)
+    while queue:
+        name = queue.pop()
+        if name not in home:
+            raise InputError(f"no feature '{name}'", where="task", given=name, known=tuple(home))
+        each = home[name]
+        if each.name in wanted:
+            continue
+        wanted[each.name] = each
+        if isinstance(each, Derived):
+            queue.extend(each.inputs)
+    return tuple(each for each in declared if each.name in wanted)
+
+
+def _frame(patient_id: np.ndarray, at: np.ndarray) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame({"patient_id": patient_id, "at": pd.to_datetime(at, unit="us", utc=True)})

@@ -1,0 +1,104 @@
+"""Landmarks: the end of every month that the lake can be asked about, for every patient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from features.errors import InputError
+from features.instants import DAY, end_of_day, iso, moment
+from features.params import general
+from training.followup import NEVER, final, instants
+from training.task import TimeAtRisk
+
+if TYPE_CHECKING:
+    from features.lake import Lake
+
+_BEGUN = 0.01
+
+
+@dataclass(frozen=True)
+class Span:
+    """From when records are dense enough to look back on, until when follow-up is complete.
+
+    Instants are UTC microseconds. ``begin`` is the first percentile of the encounters' times (a few
+    old records do not make a history), ``end`` the last instant at which anything became known.
+    """
+
+    begin: int
+    end: int
+
+
+def span(lake: Lake) -> Span:
+    """Return the span of a lake.
+
+    Raises
+    ------
+    InputError
+        It has no encounters.
+    """
+    if "encounters" not in lake.tables():
+        raise InputError("the lake has no encounters", where="landmarks", remedy="ingest visits first")
+    events = lake.read("encounters", columns=["patient_id", "time", "known_at"])
+    time, known = instants(events["time"]), instants(events["known_at"])
+    if not len(time):
+        raise InputError("the lake has no encounters", where="landmarks", remedy="ingest visits first")
+    return Span(int(np.quantile(time, _BEGUN, method="higher")), int(known[known != NEVER].max()))
+
+
+def month_ends(watched: Span, time: TimeAtRisk, reporting_lag_days: int) -> np.ndarray:
+    """Return the landmarks with full look-back and full follow-up, UTC microseconds, ascending.
+
+    Raises
+    ------
+    InputError
+        The lake is too short for the task; the days missing are named.
+    """
+    zone = general().zone
+    first = watched.begin + time.lookback_days * DAY
+    last = watched.end - (time.horizon_days + reporting_lag_days) * DAY
+    found = []
+    day = moment(watched.begin).astimezone(zone).date().replace(day=1)
+    while True:
+        following = (day + timedelta(days=32)).replace(day=1)
+        at = end_of_day(following - timedelta(days=1), zone)
+        if at > last:
+            break
+        if at >= first:
+            found.append(at)
+        day = following
+    if not found:
+        missing = (first - last) // DAY + 31
+        raise InputError(
+            f"records from {iso(watched.begin)[:10]} to {iso(watched.end)[:10]} are too short for a look-back of "
+            f"{time.lookback_days} and a horizon of {time.horizon_days} days",
+            where="landmarks",
+            remedy=f"about {max(missing, 1)} more days are needed",
+        )
+    return np.array(found, dtype=np.int64)
+
+
+def patients(lake: Lake) -> np.ndarray:
+    """Return the ids of all patients of a lake, sorted."""
+    table = "patients" if "patients" in lake.tables() else "encounters"
+    return np.unique(lake.read(table, columns=["patient_id"])["patient_id"].to_numpy(zero_copy_only=False).astype(str))
+
+
+def without_consent(lake: Lake, ids: np.ndarray) -> np.ndarray | None:
+    """Return the (n,) mask of patients whose data may not train models, or None where the lake has no consents.
+
+    A current consent is for model_development, asked for on its own (``separate`` is not false), not withdrawn and
+    not void.
+    """
+    if "consents" not in lake.tables():
+        return None
+    columns = ["patient_id", "event_id", "version", "void", "time", "purpose", "withdrawn_at", "separate"]
+    given = final(lake.read("consents", columns=columns))
+    purpose = given["purpose"].to_numpy(zero_copy_only=False)
+    stands = (purpose == "model_development") & (instants(given["withdrawn_at"]) == NEVER)
+    stands &= np.array([value is not False for value in given["separate"].to_pylist()], dtype=bool)
+    holders = given["patient_id"].to_numpy(zero_copy_only=False)[stands].astype(str)
+    return ~np.isin(ids, holders)

@@ -1,0 +1,56 @@
+"""A run and a proposal as tables on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from training.proposal import Proposal
+    from training.run import Trained
+
+
+def show_attrition(rows: list[dict[str, Any]]) -> None:
+    """Print who was left out, at which step, and which rule let the others in."""
+    table = Table(
+        "step", "rows out", "patients out", "rows left", "patients left", title="Attrition", title_justify="left"
+    )
+    for row in rows:
+        rules = row.get("let_in_by") or {}
+        step = row["step"] + (f" ({', '.join(f'{name} {count:,}' for name, count in rules.items())})" if rules else "")
+        counts = (row["rows_out"], row["patients_out"], row["rows_left"], row["patients_left"])
+        table.add_row(step, *(f"{count:,}" for count in counts))
+    Console().print(table)
+
+
+def show_figures(figures: Mapping[str, float], title: str) -> None:
+    """Print figures with their 95 % intervals."""
+    table = Table("figure", "value", "95 % interval", title=title, title_justify="left")
+    for name, value in figures.items():
+        if name.endswith(("_lo", "_hi")):
+            continue
+        interval = f"{figures[f'{name}_lo']:.3f} to {figures[f'{name}_hi']:.3f}" if f"{name}_lo" in figures else ""
+        table.add_row(name, f"{value:.3f}", interval)
+    Console().print(table)
+
+
+def show(trained: Trained) -> None:
+    """Print what came of a run."""
+    if trained.attrition:
+        show_attrition(trained.attrition)
+    show_figures(trained.figures, f"{trained.task} version {trained.version}")
+    for line in trained.notes:
+        Console().print(line, highlight=False)
+
+
+def show_proposal(made: Proposal, file: Path) -> None:
+    """Print a proposal's gates and where it was written."""
+    table = Table("gate", "verdict", "why", title=f"{made.task} version {made.version}", title_justify="left")
+    for gate in made.gates:
+        table.add_row(gate.name, gate.verdict, gate.text)
+    Console().print(table)
+    Console().print(f"wrote {file}", highlight=False)
