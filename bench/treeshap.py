@@ -73,9 +73,8 @@ def main() -> int:
         least, middle, most = np.percentile(ratios, [0, 50, 100])
         mine, other = np.median(times, axis=0)
         size = "one row" if name == "one row" else f"{asked.rows} rows"
-        print(
-            f"{size}: {middle:.1f}x ({least:.1f} to {most:.1f}), {mine:.6f} s against {other:.6f} s; floor {FLOORS[name]}x"
-        )
+        spread = f"{middle:.1f}x ({least:.1f} to {most:.1f})"
+        print(f"{size}: {spread}, {mine:.6f} s against {other:.6f} s; floor {FLOORS[name]}x")
         failed |= middle < FLOORS[name]
     return int(failed)
 

@@ -3,6 +3,8 @@
 numba has no vector type, and its auto-vectoriser gives up where two arrays might overlap. `load`,
 `store`, `spread`, `total` and the operators + - * / compile to LLVM vector instructions; a plain number beside
 lanes is spread over all of them. On a processor with narrower registers LLVM splits them.
+
+numba's cache looks at the time stamp of kernel.py alone: after a change here, touch kernel.py.
 """
 
 from __future__ import annotations
