@@ -31,7 +31,7 @@ def eligibility_life(history: Selection) -> dict[str, Reduction]:
 
 @derived
 def deceased_ever(deceased_days_since: np.ndarray) -> np.ndarray:
-    """1 where a death is on record, else 0.
+    """1 where a death is on record, else 0. Unit: 1.
 
     label_zh: 已故
     label_en: deceased
@@ -54,7 +54,7 @@ def eligibility_standing(history: Selection) -> dict[str, Reduction]:
 
 @derived
 def left_now(left_days_since: np.ndarray, back_days_since: np.ndarray) -> np.ndarray:
-    """1 where the patient was transferred, moved or opted out and has not come back since, else 0.
+    """1 where the patient was transferred, moved or opted out and has not come back since, else 0. Unit: 1.
 
     label_zh: 已离开
     label_en: has left
@@ -87,7 +87,7 @@ def eligibility_contact(history: Selection) -> dict[str, Reduction]:
 
 @derived
 def admitted_now(stay_open_count_365d: np.ndarray, stay_end_days_since: np.ndarray) -> np.ndarray:
-    """1 where a stay in hospital is open or ends after the landmark, else 0.
+    """1 where a stay in hospital is open or ends after the landmark, else 0. Unit: 1.
 
     label_zh: 住院中
     label_en: in hospital
@@ -108,7 +108,7 @@ def eligibility_plan(history: Selection) -> dict[str, Reduction]:
 
 @derived
 def active_care_plan(plan_days_since: np.ndarray, plan_end_days_since: np.ndarray) -> np.ndarray:
-    """1 where a care plan is on record and has not ended, else 0.
+    """1 where a care plan is on record and has not ended, else 0. Unit: 1.
 
     label_zh: 有效随访计划
     label_en: active care plan

@@ -66,7 +66,7 @@ def smoking(history: Selection) -> dict[str, Reduction]:
 
 @derived
 def smokes_now(smoking_yes_days_since: np.ndarray, smoking_no_days_since: np.ndarray) -> np.ndarray:
-    """1 where the latest answer is that the patient smokes, else 0; null without an answer.
+    """1 where the latest answer is that the patient smokes, else 0; null without an answer. Unit: 1.
 
     label_zh: 目前吸烟
     label_en: smokes now
