@@ -50,6 +50,9 @@ def diagnoses(history: Selection) -> dict[str, Reduction]:
             label_zh="距最近慢性病诊断天数", label_en="days since the latest chronic diagnosis"
         ),
         "acute_infection_count_365d": history.coded(codelist("acute_infection")).within(days=365).count(),
+        "diagnosis_days_since": history.days_since().labelled(
+            label_zh="距最近诊断天数", label_en="days since the latest diagnosis"
+        ),
         "diagnosis_count_365d": history.within(days=365)
         .count()
         .labelled(label_zh="近一年诊断次数", label_en="diagnoses, last year"),
@@ -57,18 +60,61 @@ def diagnoses(history: Selection) -> dict[str, Reduction]:
 
 
 @derived
-def cardiovascular_count(
+def chronic_on_record(
+    diagnosis_days_since: np.ndarray,
+    diagnosis_diabetes: np.ndarray,
+    diagnosis_hypertension: np.ndarray,
+    diagnosis_dyslipidaemia: np.ndarray,
+    diagnosis_chronic_kidney_disease: np.ndarray,
+    diagnosis_copd: np.ndarray,
+    diagnosis_asthma: np.ndarray,
+    diagnosis_osteoporosis: np.ndarray,
+    diagnosis_gout: np.ndarray,
+    cardiovascular_on_record: np.ndarray,
+) -> np.ndarray:
+    """Managed chronic diseases on record; null without a diagnosis of any kind. Unit: 1.
+
+    A disease that nobody recorded counts as none, also where its absence cannot be known.
+
+    label_zh: 在案慢性病种数
+    label_en: chronic diseases on record
+    """
+    others = (
+        diagnosis_diabetes,
+        diagnosis_hypertension,
+        diagnosis_dyslipidaemia,
+        diagnosis_chronic_kidney_disease,
+        diagnosis_copd,
+        diagnosis_asthma,
+        diagnosis_osteoporosis,
+        diagnosis_gout,
+        cardiovascular_on_record,
+    )
+    return np.where(np.isnan(diagnosis_days_since), np.nan, np.nansum(np.stack(others), axis=0))
+
+
+@derived
+def cardiovascular_on_record(
+    diagnosis_days_since: np.ndarray,
     diagnosis_coronary_heart_disease: np.ndarray,
     diagnosis_stroke: np.ndarray,
     diagnosis_heart_failure: np.ndarray,
     diagnosis_atrial_fibrillation: np.ndarray,
 ) -> np.ndarray:
-    """How many of coronary heart disease, stroke, heart failure and atrial fibrillation are on record. Unit: 1.
+    """Coronary heart disease, stroke, heart failure and atrial fibrillation: how many are on record. Unit: 1.
 
-    label_zh: 心血管病种数
+    Null without a diagnosis of any kind; a disease that nobody recorded counts as none.
+
+    label_zh: 在案心血管病种数
     label_en: cardiovascular diseases on record
     """
-    return diagnosis_coronary_heart_disease + diagnosis_stroke + diagnosis_heart_failure + diagnosis_atrial_fibrillation
+    flags = (
+        diagnosis_coronary_heart_disease,
+        diagnosis_stroke,
+        diagnosis_heart_failure,
+        diagnosis_atrial_fibrillation,
+    )
+    return np.where(np.isnan(diagnosis_days_since), np.nan, np.nansum(np.stack(flags), axis=0))
 
 
 @feature_group(

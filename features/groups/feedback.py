@@ -9,7 +9,7 @@ from features.history import Reduction, Selection
 @feature_group(
     source="feedback",
     purposes=("care_followup", "service_marketing"),
-    why="dissatisfied patients leave",
+    why="patients who rate their care low leave more often",
     clinical_group="feedback",
     actionable=True,
 )

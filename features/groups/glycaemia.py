@@ -14,7 +14,7 @@ RANDOM = codelist("glucose_random")
 @feature_group(
     source="observations",
     purposes=("care_followup", "screening_invitation", "health_education"),
-    why="long-term glucose control",
+    why="long-term glucose control decides on follow-up and on screening for diabetes",
     clinical_group="glucose",
     actionable=True,
 )
