@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from features.build import build
-    from features.derivation import Derived, derived
+    from features.derived import Derived, derived
     from features.group import FeatureGroup, feature_group
 
 __all__ = ["Derived", "FeatureGroup", "build", "catalogue", "derived", "feature_group"]
 
 _HOMES = {
-    "Derived": "features.derivation",
+    "Derived": "features.derived",
     "FeatureGroup": "features.group",
     "build": "features.build",
-    "derived": "features.derivation",
+    "derived": "features.derived",
     "feature_group": "features.group",
 }
 

@@ -40,10 +40,17 @@ Condition: TypeAlias = tuple[str, tuple[Value, ...]]
 class CodeSet(Protocol):
     """What a codelist offers to a selection: see ``features.codes.Codelist``."""
 
-    name: str
-    zh: str
-    en: str
-    unit: str
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def zh(self) -> str: ...
+
+    @property
+    def en(self) -> str: ...
+
+    @property
+    def unit(self) -> str: ...
 
     @property
     def digest(self) -> str: ...

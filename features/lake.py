@@ -1,0 +1,217 @@
+"""A lake on disk: a folder with one folder of Parquet files per table, read in buckets of patients."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from features.canonical import canonical, empty
+from features.errors import InputError
+from features.schema import EVENT_TABLES, TABLES
+
+ROWS = 6_000_000
+"""Rows of all tables together that are held in memory at once."""
+_NEEDS = {"event_id"}
+
+
+class Lake:
+    """Canonical tables in a folder: any file names, rows in any order, no manifest.
+
+    Parameters
+    ----------
+    path
+        The folder. Folders that are not named as a canonical table are none of its business.
+
+    Raises
+    ------
+    InputError
+        There is no such folder, or it holds no canonical table.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise InputError("there is no such folder", where=f"lake {self.path.name}")
+
+    @cached_property
+    def files(self) -> dict[str, tuple[Path, ...]]:
+        """Table -> its Parquet files, in the order of their names."""
+        found = {name: tuple(sorted((self.path / name).rglob("*.parquet"))) for name in TABLES}
+        return {name: files for name, files in found.items() if files}
+
+    def tables(self) -> tuple[str, ...]:
+        """Return the names of the canonical tables that are there."""
+        return tuple(self.files)
+
+    def read(self, name: str, columns: Sequence[str] | None = None, patients: pa.Array | None = None) -> pa.Table:
+        """Return a table in canonical form.
+
+        Parameters
+        ----------
+        name
+            A canonical table; one that the lake lacks is empty.
+        columns
+            Columns wanted; one that the files lack is null. None for all.
+        patients
+            Patients wanted; None for all.
+
+        Raises
+        ------
+        InputError
+            A file cannot be read, or a column not as its kind.
+        """
+        parts = [self._part(name, file, columns, patients) for file in self.files.get(name, ())]
+        if not parts:
+            none = empty(name)
+            return none if columns is None else none.select(list(columns))
+        return pa.concat_tables(parts, promote_options="permissive")
+
+    def patients(self) -> np.ndarray:
+        """Return every patient of the lake, sorted."""
+        found = [
+            pc.unique(self.read(name, columns=("patient_id",))["patient_id"].cast(pa.string()))
+            for name in self.tables()
+            if name in EVENT_TABLES
+        ]
+        if not found:
+            return np.empty(0, dtype=object)
+        return np.array(sorted(set().union(*(set(each.to_pylist()) for each in found)) - {None}), dtype=object)
+
+    def buckets(
+        self, columns: Mapping[str, Sequence[str]], patients: pa.Array
+    ) -> Iterator[tuple[np.ndarray, dict[str, pa.Table]]]:
+        """Yield buckets of patients: their places in ``patients``, and the rows of each table that are theirs.
+
+        Parameters
+        ----------
+        columns
+            Table -> columns that are read.
+        patients
+            Distinct patient ids; rows of others are left out.
+        """
+        present = {name: tuple(wanted) for name, wanted in columns.items() if name in self.files}
+        rows = sum(pq.read_metadata(file).num_rows for name in present for file in self.files[name])
+        parts = min(-(-rows // ROWS), max(len(patients), 1))
+        places = np.arange(len(patients))
+        if parts <= 1:
+            yield places, {name: self.read(name, wanted, patients) for name, wanted in present.items()}
+            return
+        edges = np.linspace(0, len(patients), parts + 1).astype(np.int64)
+        with tempfile.TemporaryDirectory(prefix="carepath-buckets-") as folder:
+            self._spread(Path(folder), present, patients, edges)
+            for part in range(parts):
+                tables = {name: _spread_table(Path(folder), name, part) for name in present}
+                yield places[edges[part] : edges[part + 1]], {n: t for n, t in tables.items() if t is not None}
+
+    @cached_property
+    def manifest(self) -> dict[str, str]:
+        """File (relative to the lake) -> SHA-256 of its bytes, in the order of the names."""
+        return {
+            file.relative_to(self.path).as_posix(): _sha256(file) for files in self.files.values() for file in files
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the manifest: what the lake holds."""
+        lines = "\n".join(f"{digest}  {name}" for name, digest in sorted(self.manifest.items()))
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+    def extent(self) -> tuple[int, int]:
+        """Return the first time and the last known_at of any event, as UTC microseconds.
+
+        Raises
+        ------
+        InputError
+            The lake holds no event.
+        """
+        first, last = [], []
+        for name in self.tables():
+            if name not in EVENT_TABLES or name == "patients":
+                continue
+            times = self.read(name, columns=("time", "known_at"))
+            if times.num_rows:
+                first.append(pc.min(times["time"]).cast(pa.int64()).as_py())
+                last.append(pc.max(times["known_at"]).cast(pa.int64()).as_py())
+        if not first:
+            raise InputError("holds no event", where=f"lake {self.path.name}")
+        return min(first), max(last)
+
+    def _part(self, name: str, file: Path, columns: Sequence[str] | None, patients: pa.Array | None) -> pa.Table:
+        try:
+            schema = pq.read_schema(file)
+            read = ds.dataset(file, format="parquet").to_table(columns=_stored(name, schema.names, columns))
+        except (OSError, pa.ArrowInvalid):
+            where = f"lake {self.path.name}, {file.relative_to(self.path)}"
+            raise InputError("cannot be read as Parquet", where=where) from None
+        if name == "observed":
+            read = _named_patient(read)
+        if patients is not None and "patient_id" in read.column_names:
+            ids = read["patient_id"]
+            keep = pc.is_in(ids if pa.types.is_string(ids.type) else ids.cast(pa.string()), value_set=patients)
+            read = read.filter(keep)
+        return canonical(read, name, None if columns is None else tuple(columns))
+
+    def _spread(
+        self, folder: Path, present: Mapping[str, Sequence[str]], patients: pa.Array, edges: np.ndarray
+    ) -> None:
+        """Write each table's rows into one file a bucket."""
+        for name, wanted in present.items():
+            writers: dict[int, pq.ParquetWriter] = {}
+            for file in self.files[name]:
+                rows = self._part(name, file, wanted, patients)
+                ids = rows["patient_id"].cast(pa.string()).combine_chunks()
+                place = pc.index_in(ids, value_set=patients).to_numpy(zero_copy_only=False)
+                bucket = np.searchsorted(edges, place, side="right") - 1
+                order = np.argsort(bucket, kind="stable")
+                sorted_rows, bucket = rows.take(pa.array(order)), bucket[order]
+                for part in np.unique(bucket):
+                    low, high = np.searchsorted(bucket, [part, part + 1])
+                    if part not in writers:
+                        path = _spread_file(folder, name, int(part))
+                        writers[int(part)] = pq.ParquetWriter(path, rows.schema, compression="lz4")
+                    writers[int(part)].write_table(sorted_rows.slice(low, high - low))
+            for writer in writers.values():
+                writer.close()
+
+
+def _stored(name: str, present: Sequence[str], columns: Sequence[str] | None) -> list[str] | None:
+    """Return which stored columns must be read for those wanted: all, where a row's digest names the event."""
+    if columns is None:
+        return None
+    wanted = {*columns, *(("patient",) if name == "observed" else ())}
+    if name in EVENT_TABLES:
+        if "event_id" in wanted and "event_id" not in present:
+            return None
+        wanted |= {each.name for each in TABLES[name].columns if each.required}
+        wanted |= {"time"} if "known_at" in wanted else set()
+    return [each for each in present if each in wanted]
+
+
+def _named_patient(read: pa.Table) -> pa.Table:
+    """DESIGN names the column ``patient``; both names are read."""
+    if "patient_id" in read.column_names or "patient" not in read.column_names:
+        return read
+    return read.rename_columns({"patient": "patient_id"})
+
+
+def _spread_file(folder: Path, name: str, part: int) -> Path:
+    return folder / f"{name}-{part}.parquet"
+
+
+def _spread_table(folder: Path, name: str, part: int) -> pa.Table | None:
+    file = _spread_file(folder, name, part)
+    return pq.read_table(file) if file.exists() else None
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

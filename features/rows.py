@@ -1,0 +1,183 @@
+"""The rows of one table made ready for the sweep: ordered, dated, and sorted into signatures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.arrange import arrange
+from features.axis import encoded, numbers
+from features.canonical import canonical
+from features.program import EVENT_COLUMNS, Program
+from features.schema import ARROW, table
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows by patient, time and event_id; void rows and those that no selection wants are gone.
+
+    Attributes
+    ----------
+    starts
+        (patients + 1,) where each patient's rows begin.
+    time, known, until
+        (n,) UTC microseconds: when it happened, from when it is visible, from when no more.
+    signature
+        (n,) place in ``passes``.
+    values
+        (columns, n) floats; ids where a column is counted distinct; null is NaN.
+    origin
+        (n,) row of the table that was given.
+    passes
+        (signatures, selections) whether a row passes.
+    ids
+        (columns,) number of different ids, 0 where a column holds numbers.
+    """
+
+    starts: np.ndarray
+    time: np.ndarray
+    known: np.ndarray
+    until: np.ndarray
+    signature: np.ndarray
+    values: np.ndarray
+    origin: np.ndarray
+    passes: np.ndarray
+    ids: np.ndarray
+
+
+def rows(found: pa.Table | None, program: Program, patients: pa.Array) -> Rows:
+    """Prepare the rows of the given patients.
+
+    Parameters
+    ----------
+    found
+        The canonical table; optional columns may be absent. None for a table that is not there.
+    program
+        What will be computed from it.
+    patients
+        Distinct patient ids; rows of others are left out.
+    """
+    read = _read(found, program)
+    patient = pc.index_in(read["patient_id"], value_set=patients).fill_null(-1).to_numpy()
+    time, known, version = (_longs(read[name]) for name in ("time", "known_at", "version"))
+    if read["time"].null_count:
+        patient = np.where(read["time"].is_valid().to_numpy(), patient, np.int32(-1))
+    at, text = _text(read["event_id"])
+    rank = np.zeros(read.num_rows, np.int32)
+    order, starts, until, tied = arrange(patient, len(patients), time, known, version, rank, at, text)
+    if tied:
+        order, starts, until, _ = arrange(patient, len(patients), time, known, version, _rank(read), at, text)
+    signature, passes = _signatures(read, program)
+    keep: np.ndarray = ~read["void"].to_numpy() & (until > known)
+    if program.table != "patients":
+        keep &= passes.any(axis=1)[signature]
+    kept = order[keep[order]]
+    counts = np.concatenate(([0], np.cumsum(keep[order])))
+    values = np.empty((len(program.values), len(kept)))
+    ids = np.zeros(len(program.values), np.int64)
+    for (name, distinct), place in program.values.items():
+        values[place], ids[place] = _value(read[name], distinct, kept)
+    return Rows(
+        starts=counts[starts],
+        time=time[kept],
+        known=known[kept],
+        until=until[kept],
+        signature=signature[kept],
+        values=values,
+        origin=kept,
+        passes=passes,
+        ids=ids,
+    )
+
+
+def _read(found: pa.Table | None, program: Program) -> pa.Table:
+    """Return the columns that are needed, in canonical form; those absent are null."""
+    kinds = table(program.table)
+    if found is None:
+        return pa.table({name: pa.array([], ARROW[kinds.column(name).kind]) for name in program.columns})
+    present = set(found.column_names)
+    ready = present.issuperset(EVENT_COLUMNS) and all(
+        _fits(found.schema.field(name).type, kinds.column(name).kind) for name in program.columns if name in present
+    )
+    if ready:
+        ready = not any(found[name].null_count for name in ("known_at", "event_id", "version", "void"))
+    if not ready or not present.issuperset(program.columns):
+        return canonical(found, program.table, program.columns)
+    return found
+
+
+def _fits(kind: pa.DataType, wanted: str) -> bool:
+    return kind == ARROW[wanted] or (wanted == "string" and pa.types.is_dictionary(kind))
+
+
+def _longs(column: pa.ChunkedArray) -> np.ndarray:
+    plain = column.cast(pa.int64())
+    return (plain.fill_null(0) if plain.null_count else plain).to_numpy()
+
+
+def _text(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    """Return strings as Arrow lays them out: (n + 1,) offsets and UTF-8 bytes."""
+    strings = column.cast(pa.large_string()).combine_chunks()
+    _, at, text = strings.buffers()
+    offsets = (
+        np.frombuffer(at, np.int64)[strings.offset : strings.offset + len(strings) + 1] if at else np.zeros(1, np.int64)
+    )
+    return offsets, np.frombuffer(text, np.uint8) if text else np.zeros(1, np.uint8)
+
+
+def _rank(read: pa.Table) -> np.ndarray:
+    """Rank rows by what they hold, for versions that nothing else tells apart; equal rows need no order."""
+    plain = {
+        name: read[name].cast(pa.string() if pa.types.is_dictionary(read[name].type) else pa.int8())
+        if pa.types.is_dictionary(read[name].type) or pa.types.is_boolean(read[name].type)
+        else read[name]
+        for name in sorted(read.column_names, key=lambda name: (name != "void", name != "time", name))
+        if not pa.types.is_list(read[name].type)
+    }
+    order = pc.sort_indices(pa.table(plain), sort_keys=[(name, "ascending") for name in plain]).to_numpy()
+    rank = np.empty(len(order), np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    return rank
+
+
+def _signatures(read: pa.Table, program: Program) -> tuple[np.ndarray, np.ndarray]:
+    """Return each row's (n,) signature, and (signatures, selections) what passes."""
+    parts = [(axis.classes(read), axis.passes()) for axis in program.axes]
+    joint = np.zeros(read.num_rows, np.int64)
+    size = 1
+    for classes, passes in parts:
+        joint = joint * len(passes) + classes
+        size *= max(len(passes), 1)
+    if size <= 4 * len(joint) + 4096:
+        present = np.flatnonzero(np.bincount(joint, minlength=1))
+        place = np.zeros(size, np.int32)
+        place[present] = np.arange(len(present), dtype=np.int32)
+        signature: np.ndarray = place[joint]
+    else:
+        present, signature = np.unique(joint, return_inverse=True)
+    passing = np.ones((len(present), len(program.selections)), dtype=bool)
+    rest = present
+    for _, passes in reversed(parts):
+        rest, classes = np.divmod(rest, max(len(passes), 1))
+        if len(passes):
+            passing &= passes[classes]
+    return signature.astype(np.int32), passing
+
+
+def _value(column: pa.ChunkedArray, distinct: bool, kept: np.ndarray) -> tuple[np.ndarray, int]:
+    if not distinct:
+        return numbers(column)[kept], 0
+    if pa.types.is_string(column.type) or pa.types.is_dictionary(column.type):
+        places, words = encoded(column)
+        found = places[kept].astype(np.float64)
+        found[found < 0] = np.nan
+        return found, len(words)
+    given = numbers(column)[kept]
+    present = ~np.isnan(given)
+    levels, places = np.unique(given[present], return_inverse=True)
+    found = np.full(len(given), np.nan)
+    found[present] = places
+    return found, len(levels)
