@@ -6,6 +6,9 @@ import numpy as np
 
 from features.errors import InputError
 
+_REACH = 6.0
+"""Most that a step may move a row's log-odds: Newton's method overshoots from far away."""
+
 
 def logistic_fits(
     design: np.ndarray,
@@ -13,8 +16,8 @@ def logistic_fits(
     weights: np.ndarray,
     offset: np.ndarray | None = None,
     start: np.ndarray | None = None,
-    tolerance: float = 1e-8,
-    steps: int = 25,
+    tolerance: float = 1e-7,
+    steps: int = 40,
 ) -> np.ndarray:
     """Fit one logistic regression for every row of weights.
 
@@ -38,20 +41,21 @@ def logistic_fits(
     """
     n, k = design.shape
     beta = np.tile(np.zeros(k) if start is None else start, (len(weights), 1))
+    eta = beta @ design.T + (0.0 if offset is None else offset)
     squares = (design[:, :, None] * design[:, None, :]).reshape(n, k * k)
     ridge = np.eye(k) * 1e-9
     for _ in range(steps):
-        eta = beta @ design.T
-        if offset is not None:
-            eta += offset
         p = sigmoid(eta)
         gradient = (weights * (y - p)) @ design
         hessian = ((weights * p * (1 - p)) @ squares).reshape(-1, k, k) + ridge
         step = np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]
-        beta = beta + np.clip(step, -4, 4)
-        if np.abs(step).max() < tolerance:
+        moved = step @ design.T
+        size = np.abs(moved).max(axis=1)
+        short = np.minimum(1.0, _REACH / np.maximum(size, _REACH))[:, None]
+        beta, eta = beta + short * step, eta + short * moved
+        if size.max() < tolerance:
             break
-    beta[np.abs(step).max(axis=1) > 1e-3] = np.nan
+    beta[size > 1e-3] = np.nan
     return beta
 
 

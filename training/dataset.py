@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from features import catalogue
-from features.derived import Derived
 from features.errors import InputError
-from features.group import FeatureGroup
 from features.instants import DAY
 from features.params import section
 from features.vector import VectorSpec
 from training.attrition import Attrition
 from training.followup import Followup
-from training.landmarks import month_ends, patients, span, without_consent
+from training.landmarks import month_ends, span, without_consent
 from training.outcome import FollowedOutcome
 from training.split import Split, SplitValues, draw, split
 from training.task import Task
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from features.lake import Lake
-
-Declared = FeatureGroup | Derived
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,7 @@ class Dataset:
     patient_id, at
         (n,) landmarks; ``at`` in UTC microseconds.
     parts
-        Train, calibration and test.
+        Train and test.
     eligible
         How many patients of the whole hospital are eligible at a landmark, on average.
     log
@@ -82,7 +78,7 @@ class Dataset:
 
     @property
     def split(self) -> np.ndarray:
-        """(n,) ``train``, ``calibration``, ``test`` or empty."""
+        """(n,) ``train``, ``test`` or empty."""
         return self.parts.part
 
     def attrition(self) -> pd.DataFrame:
@@ -153,7 +149,7 @@ def dataset(task: Task | str, lake: Lake, overrides: tuple[str, ...] = (), sampl
     InputError
         The lake is too short or too poor, or nobody is eligible.
     """
-    from features.build import build
+    from features.build import vectors
     from features.plan import compile_plan
 
     task = task_named(task, overrides) if isinstance(task, str) else task
@@ -161,7 +157,7 @@ def dataset(task: Task | str, lake: Lake, overrides: tuple[str, ...] = (), sampl
         raise InputError(f"'{task.name}' is not asked of landmarks", where="dataset", remedy="see training run")
     values = section("split", SplitValues, overrides)
     moments = month_ends(span(lake), task.time, values.reporting_lag_days)
-    ids = patients(lake)
+    ids = lake.patients().astype(str)
     if sample < 1:
         ids = ids[draw(ids, "sample") < sample]
     attrition = Attrition()
@@ -175,8 +171,8 @@ def dataset(task: Task | str, lake: Lake, overrides: tuple[str, ...] = (), sampl
         attrition.drop("no current consent to model_development", patient_id, out, ~out)
         patient_id, at = patient_id[~out], at[~out]
     declared = (*catalogue(), *task.own)
-    asked = build(lake, _frame(patient_id, at), groups=needed(task.cohort.needs, declared))
-    kept = task.cohort.apply({name: asked[name].to_numpy() for name in task.cohort.needs}, patient_id, attrition)
+    asked = vectors(lake, compile_plan(declared, task.cohort.needs), patient_id, at)
+    kept = task.cohort.apply(dict(zip(task.cohort.needs, asked.T)), patient_id, attrition)
     patient_id, at = patient_id[kept], at[kept]
     if not len(patient_id):
         raise InputError("nobody is eligible", where=f"task {task.name}", remedy=f"attrition: {attrition.rows()}")
@@ -184,35 +180,7 @@ def dataset(task: Task | str, lake: Lake, overrides: tuple[str, ...] = (), sampl
     y = task.outcome.label(Followup(lake, patient_id, at), attrition, task.horizon_days, task.time.washout_days).y
     known = ~np.isnan(y)
     patient_id, at, y = patient_id[known], at[known], y[known]
-    names = task.inputs.names(compile_plan(catalogue()).spec, task.purposes)
-    groups = needed(names, declared)
-    spec = compile_plan(groups).spec.subset(names)
-    x = build(lake, _frame(patient_id, at), groups=groups)[list(names)].to_numpy(dtype=np.float64)
+    plan = compile_plan(declared, task.inputs.names(compile_plan(catalogue()).spec, task.purposes))
+    x = vectors(lake, plan, patient_id, at)
     parts = split(patient_id, at, task.horizon_days, values)
-    return Dataset(task, spec, x, y, patient_id, at, parts, eligible, attrition, sample)
-
-
-def needed(names: tuple[str, ...], declared: tuple[Declared, ...]) -> tuple[Declared, ...]:
-    """Return the declarations that these features need, derived ones with all they are made of."""
-    home = {
-        name: each for each in declared for name in (each.features if isinstance(each, FeatureGroup) else (each.name,))
-    }
-    wanted: dict[str, Declared] = {}
-    queue = list(names)
-    while queue:
-        name = queue.pop()
-        if name not in home:
-            raise InputError(f"no feature '{name}'", where="task", given=name, known=tuple(home))
-        each = home[name]
-        if each.name in wanted:
-            continue
-        wanted[each.name] = each
-        if isinstance(each, Derived):
-            queue.extend(each.inputs)
-    return tuple(each for each in declared if each.name in wanted)
-
-
-def _frame(patient_id: np.ndarray, at: np.ndarray) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame({"patient_id": patient_id, "at": pd.to_datetime(at, unit="us", utc=True)})
+    return Dataset(task, plan.spec, x, y, patient_id, at, parts, eligible, attrition, sample)

@@ -81,12 +81,6 @@ def month_ends(watched: Span, time: TimeAtRisk, reporting_lag_days: int) -> np.n
     return np.array(found, dtype=np.int64)
 
 
-def patients(lake: Lake) -> np.ndarray:
-    """Return the ids of all patients of a lake, sorted."""
-    table = "patients" if "patients" in lake.tables() else "encounters"
-    return np.unique(lake.read(table, columns=["patient_id"])["patient_id"].to_numpy(zero_copy_only=False).astype(str))
-
-
 def without_consent(lake: Lake, ids: np.ndarray) -> np.ndarray | None:
     """Return the (n,) mask of patients whose data may not train models, or None where the lake has no consents.
 

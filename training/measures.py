@@ -100,7 +100,9 @@ def integrated_calibration(y: np.ndarray, probability: np.ndarray) -> Measure:
     knots at the percentiles 5, 35, 65, 95 (a straight line where those coincide).
     """
     margin = log_odds(probability)
-    design = np.column_stack([np.ones(len(y)), margin, restricted_spline(margin, spline_knots(margin))])
+    curve = restricted_spline(margin, spline_knots(margin))
+    curve = curve / np.maximum(np.abs(curve).max(axis=0), _EDGE)
+    design = np.column_stack([np.ones(len(y)), margin, curve])
     whole = _whole(design, y)
 
     def measure(weights: np.ndarray) -> np.ndarray:

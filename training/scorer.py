@@ -133,8 +133,8 @@ class Scorer:
         a, b = self.calibration
         return _probability(a * self.model.margin(self._rows(X)) + b)
 
-    def save(self, folder: Path, card: Mapping[str, Any]) -> str:
-        """Write the artefact into a new folder and return its digest."""
+    def save(self, folder: Path, card: Mapping[str, Any], beside: Mapping[str, str] | None = None) -> str:
+        """Write the artefact into a new folder and return its digest; further texts stand beside it."""
         a, b = self.calibration
         told = {
             "format": FORMAT,
@@ -149,7 +149,7 @@ class Scorer:
         rows = self.model.rows(_GOLDEN_ROWS)
         golden = {"rows": [[None if np.isnan(v) else v for v in row] for row in rows.tolist()], **self._answers(rows)}
         texts = {_SCORER: _text(told), _CARD: _text(card), _GOLDEN: _text(golden)}
-        return manifest.write(folder, {**texts, **model})
+        return manifest.write(folder, {**(beside or {}), **texts, **model})
 
     @classmethod
     def load(cls, folder: Path, digest: str) -> Scorer:

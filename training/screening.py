@@ -8,14 +8,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from features.errors import InputError
+from features.params import section
 from features.progress import track
+from features.vector import Feature, VectorSpec
 from training import measures
 from training.calibrate import affine, sigmoid
-from training.evaluate import Bootstrap, EvaluationValues, Figure
+from training.evaluate import Bootstrap, EvaluationValues, Figure, flat
+from training.fitted import Fitted, bands
 from training.measures import Measure
-from training.models import logistic
-from training.models.values import ModelValues
+from training.models import lightgbm, logistic
+from training.models.choice import Candidate
+from training.models.logistic import log_loss
+from training.models.values import ModelValues, model_values
 from training.outcome import UndiagnosedDiabetes
+from training.questionnaire import Questionnaire
+from training.sample_size import sample_size
+from training.scorer import Scorer
 from training.task import Task
 
 if TYPE_CHECKING:
@@ -109,15 +118,15 @@ def trees_fit(task: Task, names: tuple[str, ...], values: ModelValues) -> Fit:
     """Return the boosted candidate as a fold's fit."""
 
     def fit(x: np.ndarray, y: np.ndarray, person: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        from training.models import lightgbm
-
         return lightgbm.fit(x, y, person, names, task.inputs.monotone, values).margin
 
     return fit
 
 
-def figures(given: People, found: Folded, values: EvaluationValues, prefix: str = "") -> dict[str, Figure]:
-    """Return the mean over the repeats of every measure, with its interval over people."""
+def figures(
+    given: People, found: Folded, values: EvaluationValues, prefix: str = "", only: tuple[str, ...] = ()
+) -> dict[str, Figure]:
+    """Return the mean over the repeats of every measure (or of some), with its interval over people."""
     probability = found.calibrated(given.y)
     draw = Bootstrap(given.person, values.replicates, values.seed)
 
@@ -135,11 +144,102 @@ def figures(given: People, found: Folded, values: EvaluationValues, prefix: str 
         "oe": measures.observed_expected,
         "ici": measures.integrated_calibration,
     }
-    return {prefix + name: draw.figure(mean(kind)) for name, kind in kinds.items()}
+    return {prefix + name: draw.figure(mean(kind)) for name, kind in kinds.items() if not only or name in only}
 
 
 def beside(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return the table with the columns that the served model leaves out, and their names: ethnicity, told-prediabetes."""
+    """Return the table with what the served model leaves out, and its columns: ethnicity, told of prediabetes."""
     groups = sorted(table["ethnicity"].dropna().unique())[1:]
     coded = {f"ethnicity_{number}": (table["ethnicity"] == name).astype(float) for number, name in enumerate(groups)}
     return table.assign(**coded), (*coded, "told_prediabetes")
+
+
+def fit_self_test(task: Task, overrides: tuple[str, ...] = ()) -> Fitted:
+    """Fit, calibrate and judge the self-test's model on NHANES 2017-2018.
+
+    The logistic model wins unless trees are better by more than one standard error. Its calibration
+    is fitted to margins of people it never saw.
+    """
+    from features.sources.nhanes import frame
+
+    if task.questionnaire is None or not isinstance(task.outcome, UndiagnosedDiabetes):
+        raise InputError("is no self-test", where=f"task {task.name}")
+    values = model_values((*overrides, "models.logistic.splined=0"))
+    evaluation = section("evaluation", EvaluationValues, overrides)
+    table, names = frame(), task.inputs.core
+    given = people(table, names, task.outcome)
+    size = sample_size(len(given.y), int(given.y.sum()), len(names))
+    found = folded(given, logistic_fit(names, values), REPEATS, values.seed, "folds")
+    rival = folded(given, trees_fit(task, names, values), 1, values.seed, "folds of trees")
+    ahead, error = _ahead(given, found, rival)
+    winner = rival if ahead > error else found
+    wide, extra = beside(table)
+    more = people(wide, (*names, *extra), task.outcome)
+    other = folded(more, logistic_fit(more.names, values), REPEATS, values.seed, "folds with ethnicity")
+    model: Candidate = logistic.fit(given.x, given.y, given.person, names, names, values)
+    if winner is rival:
+        model = lightgbm.fit(given.x, given.y, given.person, names, task.inputs.monotone, values)
+    calibration = affine(winner.margin.ravel(), np.tile(given.y, len(winner.margin)))
+    a, b = calibration
+    probability = sigmoid(a * model.margin(given.x) + b)
+    scorer = Scorer.of(
+        model,
+        task=task.name,
+        horizon_days=0,
+        spec=spec(task.questionnaire, names),
+        bands=bands(probability, values.bands),
+        calibration=calibration,
+    )
+    told = figures(given, winner, evaluation)
+    told |= figures(more, other, evaluation, "with_ethnicity_prediabetes_", ("auroc", "slope"))
+    text = f"{scorer.kind} chosen: trees are {ahead:+.5f} log loss ahead, one standard error is {error:.5f}"
+    return Fitted(
+        task,
+        scorer,
+        population={
+            "patients": len(given.y),
+            "patients_with_event": int(given.y.sum()),
+            "source": "NHANES 2017-2018 (CDC, public domain): 20 and older, never told of diabetes, HbA1c measured",
+            "split": f"{REPEATS} x {FOLDS} folds of people",
+            "sample_size": size.text,
+            "verdict": size.verdict,
+        },
+        model={"kind": scorer.kind, "choice": text, "calibration": {"a": a, "b": b}, "bands": list(scorer.bands)},
+        figures=flat(told) | {"test_events": float(given.y.sum())},
+        parameters={"seed": values.seed, "repeats": REPEATS, "folds": FOLDS, "winner": scorer.kind},
+        notes=(
+            text,
+            "with_ethnicity_prediabetes: the same with ethnicity and 'told of prediabetes', reported and never served",
+            f"{size.verdict}: {size.text}",
+        ),
+        exploratory=size.verdict == "exploratory",
+    )
+
+
+def spec(form: Questionnaire, names: tuple[str, ...]) -> VectorSpec:
+    """Return the columns of the self-test's model, in the order of its features."""
+    inputs = {each.name: each for each in form.inputs}
+    return VectorSpec(
+        tuple(
+            Feature(
+                name,
+                inputs[name].zh,
+                inputs[name].en,
+                inputs[name].unit,
+                inputs[name].clinical_group,
+                None,
+                ("self_test",),
+                inputs[name].protected,
+                inputs[name].actionable,
+                {"answer": inputs[name].of or name},
+            )
+            for name in names
+        )
+    )
+
+
+def _ahead(given: People, simple: Folded, rich: Folded) -> tuple[float, float]:
+    """Return by how much trees lead in log loss on the first repeat, and the standard error over people."""
+    losses = [log_loss(given.y, measures.log_odds(each.calibrated(given.y)[0])) for each in (simple, rich)]
+    difference = losses[0] - losses[1]
+    return float(difference.mean()), float(difference.std() / np.sqrt(len(difference)))

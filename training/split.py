@@ -1,4 +1,7 @@
-"""Three parts: train, calibration, test. By patient and by time, with an embargo between."""
+"""Two parts, train and test, apart by patient and by time, with an embargo between.
+
+The calibration needs no third part: it is fitted to out-of-fold margins of the train part.
+"""
 
 from __future__ import annotations
 
@@ -6,37 +9,29 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from features.instants import DAY
 from features.params import Values, section
 
-PARTS = ("train", "calibration", "test")
+PARTS = ("train", "test")
 
 
 class SplitValues(Values):
     """Section ``split`` of params.yaml: shares of patients, share of the landmarks' time that is tested."""
 
     seed: str
-    train: float = Field(gt=0, lt=1)
-    calibration: float = Field(gt=0, lt=1)
     test: float = Field(gt=0, lt=1)
     test_time: float = Field(gt=0, lt=1)
     reporting_lag_days: int = Field(ge=0)
-
-    @model_validator(mode="after")
-    def _whole(self) -> SplitValues:
-        if abs(self.train + self.calibration + self.test - 1) > 1e-9:
-            raise ValueError("train, calibration and test must add up to 1")
-        return self
 
 
 @dataclass(frozen=True)
 class Split:
     """Which rows belong to which part.
 
-    ``part`` is (n,) of ``train``, ``calibration``, ``test`` or empty: a row whose patient is of
-    one part and whose time is of another belongs to none. ``embargo_days`` lie between the last
+    ``part`` is (n,) of ``train``, ``test`` or empty: a row whose patient is of one part and whose time
+    is of the other belongs to none. ``embargo_days`` lie between the last
     landmark that is learnt from and the first that is tested; where the lake is too short for an
     embargo of the horizon, the parts are apart by patient alone and ``note`` says so.
     """
@@ -74,9 +69,7 @@ def split(patient_id: np.ndarray, at: np.ndarray, horizon_days: int, values: Spl
     """
     values = values or section("split", SplitValues)
     number = draw(patient_id, values.seed)
-    by_patient = np.where(
-        number < values.train, "train", np.where(number < values.train + values.calibration, "calibration", "test")
-    )
+    by_patient = np.where(number < values.test, "test", "train")
     times = np.unique(at)
     first_tested = times[min(len(times) - 1, int(np.floor(len(times) * (1 - values.test_time))))] if len(times) else 0
     learnt = at + horizon_days * DAY <= first_tested

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from features.errors import InputError
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

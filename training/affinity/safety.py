@@ -52,7 +52,7 @@ def excluded(item: Item, reader: Reader, at: int) -> Reason | None:
     found = unfit(item, at)
     if found:
         return found
-    if item.min_age is not None and (reader.age is None or reader.age < item.min_age):
+    if item.min_age and (reader.age is None or reader.age < item.min_age):
         return "age"
     if item.contraindications & reader.conditions:
         return "contraindicated"
@@ -78,7 +78,7 @@ def for_everyone(items: Iterable[Item], at: int) -> list[Item]:
     open_to_all = [
         item
         for item in items
-        if unfit(item, at) is None and not item.contraindications and item.min_age is None and item.sensitive is False
+        if unfit(item, at) is None and not item.contraindications and not item.min_age and item.sensitive is False
     ]
     return sorted(open_to_all, key=lambda item: (-(item.published_at or 0), item.content_id))
 

@@ -1,7 +1,8 @@
-"""The simplest model within one standard error of the best wins."""
+"""The simplest model within one standard error of the best wins, judged on patients it never saw."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,20 +10,33 @@ import numpy as np
 from training.calibrate import affine
 from training.models.lightgbm import Trees
 from training.models.logistic import Logistic, log_loss
+from training.split import draw
 
 Candidate = Trees | Logistic
+Fit = Callable[[np.ndarray, np.ndarray, np.ndarray], Candidate]
 
 
 @dataclass(frozen=True)
 class Choice:
     """The candidate that won, its calibration, and why it won.
 
-    ``loss`` is the mean log loss of each candidate on the calibration part; ``worse`` is how much
-    worse the simpler one is, ``error`` the standard error of that difference over patients.
+    Parameters
+    ----------
+    model
+        The winner, fitted to all rows of the train part.
+    calibration
+        (A, B), fitted to out-of-fold margins: of patients that the fold's model never saw.
+    probability
+        (n,) calibrated out-of-fold probabilities of the train part.
+    loss
+        Mean out-of-fold log loss of each candidate.
+    worse, error
+        How much worse the simpler one is, and the standard error of that over patients.
     """
 
     model: Candidate
     calibration: tuple[float, float]
+    probability: np.ndarray
     loss: dict[str, float]
     worse: float
     error: float
@@ -31,28 +45,42 @@ class Choice:
     def text(self) -> str:
         rule = "within" if self.worse <= self.error else "more than"
         losses = ", ".join(f"{name} {value:.5f}" for name, value in self.loss.items())
-        return f"{self.model.kind} chosen: log loss {losses}; logistic is {rule} one standard error ({self.error:.5f}) behind"
+        return f"{self.model.kind}: log loss {losses}; logistic is {rule} one standard error ({self.error:.5f}) behind"
 
 
-def choose(simple: Logistic, rich: Trees, x: np.ndarray, y: np.ndarray, patient_id: np.ndarray) -> Choice:
-    """Calibrate both on held-out rows and choose by their log loss there.
+def out_of_fold(fit: Fit, x: np.ndarray, y: np.ndarray, patient_id: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """Return (n,) margins, each by a model fitted without its patient's fold."""
+    fold = np.minimum((draw(patient_id, f"folds-{seed}") * folds).astype(int), folds - 1)
+    margin = np.empty(len(y))
+    for held in range(folds):
+        out = fold == held
+        if out.any():
+            margin[out] = fit(x[~out], y[~out], patient_id[~out]).margin(x[out])
+    return margin
 
-    Parameters
-    ----------
-    x, y, patient_id
-        The calibration part: (n, k), (n,), (n,).
+
+def choose(
+    simple: Fit, rich: Fit, x: np.ndarray, y: np.ndarray, patient_id: np.ndarray, folds: int, seed: int
+) -> Choice:
+    """Compare two candidates out of fold, calibrate the winner there, and fit it to all rows.
+
+    Raises
+    ------
+    InputError
+        The winner's margin does not rise with the outcome.
     """
-    calibrated, losses = {}, {}
-    for name, model in (("logistic", simple), ("lightgbm", rich)):
-        margin = model.margin(x)
-        a, b = affine(margin, y)
-        calibrated[name] = (a, b)
-        losses[name] = log_loss(y, a * margin + b)
+    margins = {
+        name: out_of_fold(fit, x, y, patient_id, folds, seed)
+        for name, fit in (("logistic", simple), ("lightgbm", rich))
+    }
+    calibrations = {name: affine(margin, y) for name, margin in margins.items()}
+    losses = {name: log_loss(y, a * margins[name] + b) for name, (a, b) in calibrations.items()}
     difference = losses["logistic"] - losses["lightgbm"]
     _, row = np.unique(patient_id, return_inverse=True)
-    by_patient = np.bincount(row, weights=difference - difference.mean())
-    error = float(np.sqrt((by_patient**2).sum()) / len(y))
+    error = float(np.sqrt((np.bincount(row, weights=difference - difference.mean()) ** 2).sum()) / len(y))
     worse = float(difference.mean())
-    winner: Candidate = simple if worse <= error else rich
-    kept = calibrated["logistic" if winner is simple else "lightgbm"]
-    return Choice(winner, kept, {name: float(loss.mean()) for name, loss in losses.items()}, worse, error)
+    winner = "logistic" if worse <= error else "lightgbm"
+    a, b = calibrations[winner]
+    model = (simple if winner == "logistic" else rich)(x, y, patient_id)
+    probability = 1 / (1 + np.exp(-(a * margins[winner] + b)))
+    return Choice(model, (a, b), probability, {name: float(loss.mean()) for name, loss in losses.items()}, worse, error)

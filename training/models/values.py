@@ -37,6 +37,7 @@ class ModelValues(Values):
     seed: int
     clip: tuple[float, float]
     bands: tuple[float, float, float]
+    folds: int = Field(ge=2)
     lightgbm: LightGbmValues
     logistic: LogisticValues
 

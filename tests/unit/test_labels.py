@@ -1,0 +1,184 @@
+"""Labels with hindsight: what counts after a landmark, and who is left out."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.instants import DAY, parse
+from features.lake import Lake
+from training.attrition import Attrition
+from training.followup import NEVER, Followup
+from training.landmarks import month_ends, span, without_consent
+from training.outcome import FirstDiagnosis, NoContact
+from training.task import TimeAtRisk
+
+AT = parse("2025-01-31T00:00:00+00:00")
+
+
+def _day(days):
+    return pd.Timestamp(AT + round(days * DAY), unit="us", tz="UTC")
+
+
+@pytest.fixture
+def lake(tmp_path):
+    """Make a lake of the tables given as lists of records; times in days from the landmark."""
+
+    def make(**tables):
+        for name, records in tables.items():
+            rows = pd.DataFrame(records)
+            for column in rows.columns:
+                if column in ("time", "known_at", "deceased_at", "withdrawn_at", "granted_at"):
+                    rows[column] = pd.to_datetime(
+                        [None if v is None or v != v else _day(v) for v in rows[column]], utc=True
+                    )
+            (tmp_path / name).mkdir()
+            rows.to_parquet(tmp_path / name / "part.parquet")
+        return Lake(tmp_path)
+
+    return make
+
+
+def _label(outcome, lake, patients, horizon, washout=0):
+    ids = np.array(patients)
+    attrition = Attrition()
+    attrition.start("landmarks", ids)
+    y = outcome.label(Followup(lake, ids, np.full(len(ids), AT)), attrition, horizon, washout).y
+    return dict(zip(patients, y)), {step.name: step.rows_out for step in attrition.steps}
+
+
+def _visit(patient, day, event, status="finished", version=1, void=False, kind="outpatient"):
+    return {
+        "patient_id": patient, "time": day, "known_at": day, "event_id": event, "version": version,
+        "void": void, "status": status, "kind": kind,
+    }  # fmt: skip
+
+
+def test_churn_counts_finished_contacts_of_the_window_in_their_final_version(lake):
+    made = lake(
+        encounters=[
+            _visit("came", 90, "a"),
+            _visit("at the landmark", 0, "b"),
+            _visit("too late", 90.001, "c"),
+            _visit("missed", 30, "d", status="no_show"),
+            _visit("cancelled later", 30, "e"),
+            _visit("cancelled later", 30, "e", status="cancelled", version=2),
+            _visit("retracted", 30, "f"),
+            _visit("retracted", 30, "f", version=2, void=True),
+            _visit("booked then came", 30, "g", status="planned"),
+            _visit("booked then came", 31, "g", version=2),
+            _visit("by phone", 10, "h", kind="follow_up"),
+        ]
+    )
+    names = [
+        "came",
+        "at the landmark",
+        "too late",
+        "missed",
+        "cancelled later",
+        "retracted",
+        "booked then came",
+        "by phone",
+    ]
+    y, _ = _label(NoContact(), made, names, 90)
+    assert {name for name, label in y.items() if label == 0} == {"came", "booked then came", "by phone"}
+    assert {name for name, label in y.items() if label == 1} == set(names) - {"came", "booked then came", "by phone"}
+
+
+def test_lost_before_a_contact_is_left_out_and_after_one_is_not(lake):
+    made = lake(
+        encounters=[_visit("contact then moved", 10, "a"), _visit("moved then contact", 20, "b"), _visit("x", -5, "c")],
+        status_changes=[
+            {"patient_id": "contact then moved", "time": 15, "kind": "moved"},
+            {"patient_id": "moved then contact", "time": 15, "kind": "moved"},
+            {"patient_id": "opted out", "time": 60, "kind": "opted_out"},
+            {"patient_id": "came back", "time": 60, "kind": "back"},
+            {"patient_id": "left afterwards", "time": 95, "kind": "moved"},
+        ],
+        patients=[
+            {"patient_id": "died", "time": -900, "deceased_at": 50.0},
+            {"patient_id": "lives", "time": -900, "deceased_at": None},
+        ],
+    )
+    names = ["contact then moved", "moved then contact", "opted out", "came back", "left afterwards", "died", "lives"]
+    y, out = _label(NoContact(), made, names, 90)
+    assert y["contact then moved"] == 0
+    assert np.isnan([y["moved then contact"], y["opted out"], y["died"]]).all()
+    assert [y["came back"], y["left afterwards"], y["lives"]] == [1, 1, 1]
+    assert out["lost to follow-up before a contact"] == 3
+
+
+def _diagnosis(patient, onset, recorded, code="E11.9", system="ICD-10"):
+    return {"patient_id": patient, "time": onset, "known_at": recorded, "code_system": system, "code": code}
+
+
+def test_disease_is_dated_by_onset_and_an_onset_before_the_landmark_is_left_out(lake):
+    made = lake(
+        diagnoses=[
+            _diagnosis("in the window", 100, 110),
+            _diagnosis("national suffix", 100, 110, "E11.900x001"),
+            _diagnosis("recorded later", -10, 40),
+            _diagnosis("in the washout", 20, 25),
+            _diagnosis("after the horizon", 366, 366),
+            _diagnosis("other disease", 100, 100, "I10"),
+            _diagnosis("twice", 100, 100),
+            _diagnosis("twice", 20, 130),
+        ],
+        patients=[
+            {"patient_id": "died first", "time": -900, "deceased_at": 50.0},
+            {"patient_id": "healthy", "time": -900, "deceased_at": None},
+        ],
+        status_changes=[
+            {"patient_id": "moved", "time": 50, "kind": "moved"},
+            {"patient_id": "in the window", "time": 200, "kind": "moved"},
+        ],
+    )
+    names = [
+        "in the window", "national suffix", "recorded later", "in the washout", "after the horizon", "other disease",
+        "twice", "died first", "healthy", "moved",
+    ]  # fmt: skip
+    y, out = _label(FirstDiagnosis("diabetes"), made, names, 365, 30)
+    assert {name for name, label in y.items() if label == 1} == {"in the window", "national suffix"}
+    assert {name for name, label in y.items() if label == 0} == {
+        "after the horizon",
+        "other disease",
+        "died first",
+        "healthy",
+    }
+    assert out["onset before the landmark, recorded after it"] == 1
+    assert out["onset in the washout of 30 days"] == 2
+    assert out["lost to follow-up before the horizon"] == 1
+
+
+def test_the_next_event_is_strictly_after_and_of_the_same_patient(lake):
+    made = lake(encounters=[_visit("b", 5, "1"), _visit("b", 0, "2"), _visit("a", -3, "3")])
+    follow = Followup(made, np.array(["a", "b", "c"]), np.full(3, AT))
+    assert follow.next_after("encounters").tolist() == [NEVER, AT + 5 * DAY, NEVER]
+
+
+def test_landmarks_leave_room_for_look_back_horizon_and_lag(lake):
+    made = lake(encounters=[_visit("p", day, str(day)) for day in range(-700, 1)])
+    watched = span(made)
+    found = month_ends(watched, TimeAtRisk(90, lookback_days=365), 30)
+    assert found.min() >= watched.begin + 365 * DAY
+    assert found.max() <= watched.end - 120 * DAY
+    assert len(found) == pytest.approx((700 - 365 - 120) / 30.4, abs=1)
+
+
+def test_only_a_separate_standing_consent_lets_data_train_models(lake):
+    def consent(patient, purpose="model_development", withdrawn=None, separate=True, version=1):
+        return {
+            "patient_id": patient, "time": -100, "event_id": f"c-{patient}", "version": version, "purpose": purpose,
+            "withdrawn_at": withdrawn, "separate": separate,
+        }  # fmt: skip
+
+    made = lake(
+        consents=[
+            consent("yes"),
+            consent("withdrawn"),
+            consent("withdrawn", withdrawn=-5.0, version=2),
+            consent("bundled", separate=False),
+            consent("other", purpose="care_followup"),
+        ]
+    )
+    ids = np.array(["yes", "withdrawn", "bundled", "other", "never asked"])
+    assert without_consent(made, ids).tolist() == [False, True, True, True, True]

@@ -1,0 +1,117 @@
+"""Training on a lake's landmarks: candidates, choice, calibration, evaluation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from features.errors import InputError
+from features.params import section
+from training import evaluate
+from training.dataset import Dataset
+from training.evaluate import EvaluationValues
+from training.fitted import Fitted, bands
+from training.models import lightgbm, logistic
+from training.models.choice import Candidate, choose
+from training.models.values import model_values
+from training.sample_size import SampleSize, sample_size
+from training.scorer import Scorer
+from training.split import PARTS
+
+
+class TooFew(InputError):
+    """A task is refused for want of patients or events; the numbers missing are named."""
+
+
+def judged(data: Dataset, overrides: tuple[str, ...] = ()) -> SampleSize:
+    """Return the verdict on the number of patients and events, or raise TooFew where the task is refused."""
+    values = model_values(overrides)
+    x, _, _ = data.rows("train")
+    core = tuple(name for name in data.task.inputs.core if name in data.spec.names)
+    parameters = logistic.parameters(logistic.terms(x if len(x) else data.x, data.spec.names, core, values))
+    found = sample_size(*data.count(), max(parameters, 1))
+    if found.verdict == "refused":
+        raise TooFew(f"refused: {found.text}", where=f"task {data.task.name}", remedy="wait for more patients")
+    return found
+
+
+def fit(data: Dataset, overrides: tuple[str, ...] = (), trials: int = 0) -> Fitted:
+    """Fit, choose, calibrate and judge a task's model.
+
+    Raises
+    ------
+    TooFew
+        Below the criteria of ``training.sample_size``.
+    InputError
+        A part of the split holds one class only.
+    """
+    size = judged(data, overrides)
+    task, names, values = data.task, data.spec.names, model_values(overrides)
+    for part in PARTS:
+        if len(np.unique(data.rows(part)[1])) < 2:
+            raise TooFew(f"refused: the {part} part holds one class only; {size.text}", where=f"task {task.name}")
+    x, y, patient = data.rows("train")
+    if trials:
+        from training.tune import tuned
+
+        values = tuned(x, y, patient, names, task.inputs.monotone, values, trials)
+    core = tuple(name for name in task.inputs.core if name in names)
+
+    def simple(x: np.ndarray, y: np.ndarray, patient: np.ndarray) -> Candidate:
+        return logistic.fit(x, y, patient, names, core, values)
+
+    def rich(x: np.ndarray, y: np.ndarray, patient: np.ndarray) -> Candidate:
+        return lightgbm.fit(x, y, patient, names, task.inputs.monotone, values)
+
+    choice = choose(simple, rich, x, y, patient, values.folds, values.seed)
+    a, b = choice.calibration
+    scorer = Scorer.of(
+        choice.model,
+        task=task.name,
+        horizon_days=task.horizon_days,
+        spec=data.spec,
+        bands=bands(choice.probability, values.bands),
+        calibration=choice.calibration,
+    )
+    found, capacity = _figures(data, scorer, section("evaluation", EvaluationValues, overrides))
+    patients, events = data.count()
+    return Fitted(
+        task,
+        scorer,
+        population={
+            "patients": patients,
+            "patients_with_event": events,
+            "rows": len(data.y),
+            "events": int(data.y.sum()),
+            "parts": {part: int(data.parts.rows(part).sum()) for part in PARTS},
+            "split": data.parts.note,
+            "sample_size": size.text,
+            "verdict": size.verdict,
+        },
+        model={
+            "kind": scorer.kind,
+            "choice": choice.text,
+            "log_loss": choice.loss,
+            "calibration": {"a": a, "b": b},
+            "bands": list(scorer.bands),
+            "used": list(scorer.used),
+        },
+        figures=evaluate.flat(found) | {"test_events": float(data.rows("test")[1].sum()), "test_capacity": capacity},
+        parameters={f"lightgbm.{k}": v for k, v in values.lightgbm.model_dump().items()}
+        | {f"logistic.{k}": v for k, v in values.logistic.model_dump().items()}
+        | {"seed": values.seed, "trials": trials, "winner": scorer.kind},
+        attrition=tuple(data.log.rows()),
+        notes=(choice.text, data.parts.note, f"{size.verdict}: {size.text}"),
+        exploratory=size.verdict == "exploratory",
+    )
+
+
+def _figures(data: Dataset, scorer: Scorer, values: EvaluationValues) -> tuple[dict[str, evaluate.Figure], float]:
+    """Return the figures of the test part, and the share of patients that the calls of a month reach."""
+    x, y, patient = data.rows("test")
+    capacity = float(min(1.0, values.calls_per_day * 30 / max(data.eligible, 1.0)))
+    baselines = {}
+    for name, (feature, direction) in data.task.inputs.baselines.items():
+        if feature in data.spec.names:
+            score = x[:, data.spec.names.index(feature)]
+            baselines[name] = score if direction == "up" else -score
+    return evaluate.figures(y, scorer.probability(x), patient, baselines, capacity, values), capacity

@@ -1,0 +1,133 @@
+"""A task and a lake in, a recorded run out."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from features.errors import InputError
+from training import tracking
+from training.card import card
+from training.fitted import Fitted
+from training.tasks import task as task_named
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a run: a registered version, its figures, who was left out, what to know."""
+
+    task: str
+    version: str
+    digest: str
+    figures: dict[str, float]
+    attrition: list[dict[str, Any]]
+    notes: tuple[str, ...]
+
+
+def run(
+    name: str, lake: Path | None = None, overrides: tuple[str, ...] = (), trials: int = 0, sample: float = 1.0
+) -> Trained:
+    """Train a task and register the version.
+
+    Parameters
+    ----------
+    lake
+        Folder of canonical tables; a self-test needs none.
+    overrides
+        ``section.name=value`` texts over params.yaml.
+    trials
+        Settings of LightGBM to try; 0 takes those of params.yaml.
+    sample
+        Share of the patients: below 1 a dry run, marked so and never proposable.
+
+    Raises
+    ------
+    InputError
+        An unknown task, a lake that cannot serve it, too few patients (the numbers are named).
+    """
+    task = task_named(name, overrides)
+    digest = "none"
+    if task.kind == "prevalent":
+        from training.screening import fit_self_test
+
+        fitted = fit_self_test(task, overrides)
+    else:
+        if lake is None:
+            raise InputError("no lake given", where=f"training run {name}", remedy="add --lake FOLDER")
+        from features.lake import Lake
+
+        opened = Lake(lake)
+        digest = opened.digest
+        if task.kind == "affinity":
+            from training.affinity.recommender import fit_affinity
+
+            fitted = fit_affinity(task, opened, overrides)
+        else:
+            from training.dataset import dataset
+            from training.landmarked import fit
+
+            fitted = fit(dataset(task, opened, overrides, sample), overrides, trials)
+    return record(fitted, digest, overrides, sample)
+
+
+def record(fitted: Fitted, lake_manifest: str, overrides: tuple[str, ...] = (), sample: float = 1.0) -> Trained:
+    """Write the artefact and register it."""
+    task, scorer = fitted.task, fitted.scorer
+    provenance = {
+        "task": task.name,
+        "vector_spec": scorer.spec.digest,
+        "lake_manifest": lake_manifest,
+        "code_version": code_version(),
+    }
+    told = card(
+        task,
+        inputs=scorer.spec.names,
+        population=dict(fitted.population),
+        model=dict(fitted.model),
+        figures=dict(fitted.figures),
+        provenance=provenance,
+        exploratory=fitted.exploratory,
+        attrition=list(fitted.attrition),
+    )
+    tags = provenance | {
+        "exploratory": str(fitted.exploratory).lower(),
+        "dry_run": str(sample < 1).lower(),
+        "sample_size": str(fitted.population.get("sample_size", "")),
+    }
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "artefact"
+        digest = scorer.save(folder, told, fitted.files)
+        made = tracking.record(
+            tracking.Run(
+                task.name,
+                folder,
+                digest,
+                tags,
+                {
+                    **fitted.parameters,
+                    **{f"set.{text.partition('=')[0]}": text.partition("=")[2] for text in overrides},
+                },
+                fitted.figures,
+            )
+        )
+    notes = (*fitted.notes, *(("dry run on a sample of patients: not proposable",) if sample < 1 else ()))
+    return Trained(task.name, made.version, digest, dict(fitted.figures), list(fitted.attrition), notes)
+
+
+def code_version() -> str:
+    """Return the commit of the working tree, with ``+`` where it was changed since; ``unknown`` outside git."""
+    try:
+        commit = subprocess.run(
+            ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+", "--abbrev=12"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return commit.stdout.strip()
