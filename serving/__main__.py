@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -32,9 +31,9 @@ def serve(
     check_binding(host, Keys(home))
     if lake is not None:
         load(home, lake)
-    from serving.service import run
+    from serving.start import become_server
 
-    run(home, host, port, clock)
+    become_server(home, host, port, clock)
 
 
 @app.command()
@@ -100,7 +99,7 @@ def main() -> None:
         app()
     except InputError as error:
         typer.echo(str(error), err=True)
-        raise SystemExit(os.EX_DATAERR) from None
+        raise SystemExit(2) from None
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ from typing import Any
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from training.manifest import digest_of
 
 from features import instants
 from features.errors import InputError
 from serving.clock import Clock
 from serving.ledger import Entry, Ledger
+from training import manifest
 
 KIND = "approval"
 
@@ -28,6 +28,8 @@ class Proposal(BaseModel):
     version: str | int
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
     author: str = Field(min_length=1)
+    artefact: str = ""
+    gates: tuple[dict[str, Any], ...] = ()
 
 
 def approve(file: Path, home: Path, ledger: Ledger, approver: str) -> Proposal:
@@ -36,10 +38,9 @@ def approve(file: Path, home: Path, ledger: Ledger, approver: str) -> Proposal:
     Raises
     ------
     InputError
-        The proposal cannot be read; the approver is its author; the artefact's digest is another.
+        The proposal cannot be read or is blocked by a gate; the approver is its author; the
+        recorded artefact has another digest.
     """
-    from training.tracking import fetch
-
     try:
         proposal = Proposal.model_validate(orjson.loads(file.read_bytes()))
     except (OSError, ValueError, ValidationError):
@@ -47,11 +48,13 @@ def approve(file: Path, home: Path, ledger: Ledger, approver: str) -> Proposal:
         raise InputError("not a proposal", where=file.name, remedy=remedy) from None
     if proposal.author == approver:
         raise InputError("an author cannot approve", where="approve", remedy="let another person: --identity NAME")
+    blocked = [str(gate.get("name")) for gate in proposal.gates if gate.get("verdict") == "block"]
+    if blocked:
+        raise InputError(f"blocked by its gates: {', '.join(blocked)}", where=f"task {proposal.task}")
     place = folder(home, proposal.task, proposal.digest)
     if not place.is_dir():
-        source = fetch(proposal.task, str(proposal.version))
-        if digest_of(source) != proposal.digest:
-            raise InputError("the recorded artefact is not the one proposed", where=f"task {proposal.task}")
+        source = _artefact(proposal)
+        manifest.read(source, proposal.digest)
         place.parent.mkdir(parents=True, exist_ok=True)
         fresh = place.with_name(place.name + ".new")
         shutil.rmtree(fresh, ignore_errors=True)
@@ -68,6 +71,16 @@ def approve(file: Path, home: Path, ledger: Ledger, approver: str) -> Proposal:
     with ledger.writing() as appender:
         appender.append(KIND, uuid.uuid4().hex, header, proposal.model_dump())
     return proposal
+
+
+def _artefact(proposal: Proposal) -> Path:
+    """Return the proposed folder where it is on this machine, else the one that was recorded."""
+    here = Path(proposal.artefact)
+    if proposal.artefact and here.is_dir():
+        return here
+    from training.tracking import fetch
+
+    return fetch(proposal.task, str(proposal.version))
 
 
 def folder(home: Path, task: str, digest: str) -> Path:

@@ -30,12 +30,15 @@ class Standing:
         The consent relied upon and the notice version it was given under.
     why
         The rule that failed, in plain words, for the ledger.
+    categories
+        Kinds of data and topics that the consent covers.
     """
 
     refusal: str | None
     consent_id: str | None = None
     notice: str | None = None
     why: str = ""
+    categories: frozenset[str] = frozenset()
 
 
 def known(table: pa.Table | None, now: int) -> list[dict[str, Any]]:
@@ -57,6 +60,11 @@ def known(table: pa.Table | None, now: int) -> list[dict[str, Any]]:
         if row["known_at"] <= now and (held is None or row["version"] > held["version"]):
             latest[row["event_id"]] = row
     return [row for row in latest.values() if not row["void"]]
+
+
+def birth(table: pa.Table | None, now: int) -> int | None:
+    """Return the birth date on a patient's record as known now, UTC microseconds."""
+    return next((row["birth_date"] for row in known(table, now) if row.get("birth_date") is not None), None)
 
 
 def standing(rows: Sequence[Row], purpose: str, now: int, birth: int | None, rules: Serving) -> Standing:
@@ -84,7 +92,8 @@ def standing(rows: Sequence[Row], purpose: str, now: int, birth: int | None, rul
     for row in sorted(own, key=_granted, reverse=True):
         fault = _fault(row, rows, now, birth, withdrawn, rules)
         if not fault:
-            return Standing(None, row["event_id"], row.get("notice_version"))
+            covered = frozenset(row.get("categories") or ())
+            return Standing(None, row["event_id"], row.get("notice_version"), categories=covered)
         failed = fault
     return Standing("no_consent", why=failed)
 

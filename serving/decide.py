@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from features.provenance import provenance
 
 from features import instants
+from features.provenance import provenance
 from serving import metrics
-from serving.consent import known, standing
+from serving.consent import birth, known, standing
 from serving.draft import Draft
 from serving.journal import log
 from serving.ledger import Appender
@@ -83,15 +83,14 @@ def record(desk: Desk, drafts: Sequence[Draft], finish: Callable[[Appender], Non
 def _drafts(desk: Desk, question: Question, upto: int) -> list[Draft]:
     assert question.patient_id is not None
     tables = desk.store.tables(question.patient_id, upto=upto) if question.known else {}
-    born = [row["birth_date"] for row in known(tables.get("patients"), question.now) if row["birth_date"] is not None]
-    consents = known(tables.get("consents"), question.now)
-    consent = standing(consents, question.purpose, question.now, born[-1] if born else None, desk.settings)
+    consents, born = known(tables.get("consents"), question.now), birth(tables.get("patients"), question.now)
+    consent = standing(consents, question.purpose, question.now, born, desk.settings)
     refused = "unknown_patient" if not question.known else consent.refusal
     row = np.empty(0) if refused else desk.models.vector(tables, question.patient_id, question.at)
-    stale = [] if refused else desk.freshness.stale(question.at)
+    stale, too_old = ([], False) if refused else desk.freshness.judge(question.at)
     drafts = []
     for name in question.tasks:
-        served = desk.models.served[name]
+        served = desk.models.scored[name]
         draft = Draft(question, served, consent, upto)
         drafts.append(draft)
         if refused:
@@ -100,7 +99,7 @@ def _drafts(desk: Desk, question: Question, upto: int) -> list[Draft]:
             draft.refuse("exploratory_model")
         elif failed := unfit(served.task, desk.models.columns(row, served.task.cohort.needs)):
             draft.refuse(*failed)
-        elif desk.freshness.refuses(question.at):
+        elif too_old:
             draft.refuse("stale")
         else:
             draft.score(_fields(desk, served, row, tables, question), stale)
@@ -134,6 +133,6 @@ def explained(served: Served, row: np.ndarray, origins: Mapping[str, Mapping[str
 def _fields(
     desk: Desk, served: Served, row: np.ndarray, tables: Mapping[str, pa.Table], question: Question
 ) -> dict[str, Any]:
-    names = tuple(served.scorer.spec.names)
-    origins = provenance(desk.models.plan, tables, question.patient_id, question.at, names)
-    return explained(served, row[served.columns], origins)
+    assert question.patient_id is not None
+    origins = provenance(desk.models.plan, tables, question.patient_id, question.at, served.scorer.spec.names)
+    return explained(served, desk.models.inputs(row, served.task.name), origins)

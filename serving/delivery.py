@@ -143,7 +143,8 @@ def disbelieve(lines: Sequence[Line], known_at: int, births: Mapping[str, int | 
     births
         Birth date of the patients on record, UTC microseconds; a delivered one counts before it.
     """
-    told = {line.row["patient_id"]: line.row.get("birth_date") for line in lines if line.row and line.table == "patients"}
+    persons = [line.row for line in lines if line.row is not None and line.table == "patients"]
+    told = {row["patient_id"]: row.get("birth_date") for row in persons}
     born = {**births, **{patient: birth for patient, birth in told.items() if birth is not None}}
     for name in {line.table for line in lines if line.row is not None}:
         own = [line for line in lines if line.row is not None and line.table == name]

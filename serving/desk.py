@@ -14,17 +14,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from features.store import EventStore
-
 from features.errors import InputError
+from features.store import EventStore
+from serving import metrics
 from serving.access import Keys
 from serving.clock import Clock
+from serving.freshness import Freshness
 from serving.journal import log, where
 from serving.ledger import Ledger, LedgerUnavailable
 from serving.models import Models
 from serving.problem import Problem
 from serving.sessions import Sessions
-from serving.settings import Serving, serving
+from serving.settings import serving
+from training.affinity.item import Item, items
 
 Given = ParamSpec("Given")
 Found = TypeVar("Found")
@@ -50,13 +52,14 @@ class Desk:
         self.home, self.clock, self.settings = home, clock, serving()
         self.keys, self.sessions = Keys(home), Sessions(home, self.settings.session_minutes)
         self.faults: dict[str, str] = {}
-        self.waiting = 0
+        self.waiting, self._stamped = 0, 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="desk")
 
     store: EventStore
     ledger: Ledger
     models: Models
-    settings: Serving
+    freshness: Freshness
+    items: tuple[Item, ...]
 
     async def open(self) -> None:
         """Open store, ledger and models on the desk's thread."""
@@ -65,6 +68,7 @@ class Desk:
     def _open(self) -> None:
         def store() -> None:
             self.store = EventStore(self.home / "events.db")
+            self.items = items(self.store.contents())
 
         def ledger() -> None:
             self.ledger = Ledger(self.home / "ledger.db")
@@ -73,6 +77,9 @@ class Desk:
             self.models = Models.approved(self.home, self.ledger)
             if not self.models.served:
                 raise InputError("no approved model", where="models", remedy="run python -m serving approve")
+            for task in self.models.served:
+                metrics.FAULTS.labels(task)
+            self.freshness = Freshness(self.models.plan.columns, self.settings, self.store.last_known)
 
         for part, opens in (("store", store), ("ledger", ledger), ("models", models)):
             try:
@@ -80,6 +87,11 @@ class Desk:
             except Exception as fault:
                 self.faults[part] = type(fault).__name__
                 log().error("not opened", part=part, **where(fault))
+
+    def stamp(self) -> int:
+        """Return the known_at of what is delivered now: the clock's instant, never an earlier one than before."""
+        self._stamped = max(self._stamped, self.clock.now())
+        return self._stamped
 
     async def close(self) -> None:
         def closing() -> None:

@@ -53,10 +53,10 @@ class Draft:
             "question_zh": served.task.zh,
             "question_en": served.task.en,
             "model": served.named(),
-            "vector_spec": served.spec_digest,
-            "bands": served.cuts,
+            "vector_spec": served.scorer.spec.digest,
+            "bands": list(served.scorer.bands),
             "templates": templates().digest,
-            "code": _code(),
+            "code": code_version(),
             "purpose": question.purpose,
             "principal": asker.name,
             "role": asker.role,
@@ -87,7 +87,7 @@ class Draft:
         """Make it a score, worded for whoever asks; the record keeps the staff wording beside it."""
         audience = "staff" if self._question.principal.may("explain") else "patient"
         worded = {name: reasons(fields, name) for name in ("patient", "staff")}
-        shown = {**fields, "stale": stale, "stable": self._served.stable(fields)}
+        shown = {**fields, "stale": stale, "stable": None}
         del shown["choices"]
         told = [] if self._question.explain == "none" else [_told(reason) for reason in worded[audience]]
         more = FULL if self._question.explain == "full" else ()
@@ -108,7 +108,7 @@ def _told(reason: dict[str, str]) -> dict[str, str]:
 
 
 @functools.cache
-def _code() -> dict[str, str | None]:
+def code_version() -> dict[str, str | None]:
     """Return the version of the code and the digest of the lock file it was installed from."""
     lock = Path(__file__).resolve().parents[1] / "requirements.lock"
     digest = hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -54,7 +54,8 @@ class Gate:
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *_HEADERS]
             await send(message)
 
-        scope["carepath"] = seen = {"route": "unknown", "request_id": request_id, "principal": None, "code": None}
+        seen: dict[str, Any] = {"route": "unknown", "request_id": request_id, "principal": None, "code": None}
+        scope["carepath"] = seen
         request = Request(scope, receive)
         try:
             seen["principal"] = self._recognise(request)
@@ -65,8 +66,8 @@ class Gate:
             log().error("fault", request_id=request_id, route=seen["route"], **where(fault))
             if status:
                 raise
-            problem = Problem(503, "the request could not be served; it is safe to send it again")
-            await refuse(request, problem)(scope, receive, stamped)
+            unserved = Problem(503, "the request could not be served; it is safe to send it again")
+            await refuse(request, unserved)(scope, receive, stamped)
         spent = time.perf_counter() - begun
         metrics.REQUESTS.labels(seen["route"], scope["method"] if seen["route"] != "unknown" else "any", status).inc()
         metrics.SECONDS.labels(seen["route"]).observe(spent)

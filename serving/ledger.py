@@ -154,7 +154,8 @@ class Ledger:
         faults: list[str] = []
         expected, previous = 1, FIRST
         rows = self._db.execute(
-            "SELECT seq, kind, id, CAST(header AS BLOB), CAST(payload AS BLOB), previous, hash FROM entries ORDER BY seq"
+            "SELECT seq, kind, id, CAST(header AS BLOB), CAST(payload AS BLOB), previous, hash "
+            "FROM entries ORDER BY seq"
         )
         for seq, kind, entry_id, header, payload, said, stored in rows:
             if seq != expected:

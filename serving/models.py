@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from features.plan import Plan
-from training.scorer import Scorer
+import pyarrow as pa
 
+import features
+from features.derived import Derived
+from features.errors import InputError
+from features.group import FeatureGroup
+from features.plan import Plan, compile_plan
+from serving.approvals import folder, standing
+from serving.journal import log, where
+from serving.ledger import Ledger
+from training import manifest
+from training.affinity.recommender import Recommender
+from training.explanation import ExplanationFault
+from training.scorer import Scorer
 from training.task import Task
+from training.tasks import task as task_named
 
 BANDS = ("low", "medium", "high", "very_high")
+Declared = FeatureGroup | Derived
 
 
 @dataclass(frozen=True)
@@ -22,31 +37,41 @@ class Served:
 
     Attributes
     ----------
-    columns
-        Positions of the model's features in the plan's vector; empty for a questionnaire's model.
     card
         The artefact's card.
+    approval
+        The ledger's entry: version, digest, author, approver, at.
     """
 
     task: Task
-    version: str
-    digest: str
     scorer: Scorer
-    columns: np.ndarray
     card: Mapping[str, Any]
     approval: Mapping[str, Any]
+
+    @property
+    def version(self) -> str:
+        return str(self.approval["version"])
+
+    @property
+    def digest(self) -> str:
+        return str(self.approval["digest"])
 
     @property
     def exploratory(self) -> bool:
         """Trained on too few events: answers only where a caller asks for exploratory models."""
         return bool(self.card.get("exploratory", False))
 
+    @property
+    def from_history(self) -> bool:
+        """Scored from a patient's events; not from a questionnaire, nor for a pair of patient and item."""
+        return self.task.questionnaire is None and self.task.kind != "affinity"
+
     def named(self) -> dict[str, str]:
         return {"name": self.task.name, "version": self.version, "digest": self.digest}
 
     def band(self, probability: float) -> str:
         """Return low, medium, high or very_high by the cut-offs stored with the version."""
-        return BANDS[int(np.searchsorted(np.asarray(self.scorer.bands), probability, side="right"))]
+        return BANDS[int(np.searchsorted(self.scorer.bands, probability, side="right"))]
 
     @functools.cached_property
     def used(self) -> frozenset[str]:
@@ -60,16 +85,16 @@ class Served:
     @functools.cached_property
     def features(self) -> tuple[dict[str, Any], ...]:
         """What is said of each feature beside its value, in the order of the vector."""
-        spec, groups = self.scorer.spec, self.scorer.groups
         return tuple(
             {
-                "feature": name,
-                "label_zh": spec.labels[name]["zh"],
-                "label_en": spec.labels[name]["en"],
-                "unit": spec.units[name],
-                "group": groups[name],
+                "feature": each.name,
+                "label_zh": each.label_zh,
+                "label_en": each.label_en,
+                "unit": each.unit,
+                "group": each.group,
+                "window_days": each.days,
             }
-            for name in spec.names
+            for each in self.scorer.spec.features
         )
 
 
@@ -79,10 +104,103 @@ class Models:
 
     Attributes
     ----------
+    served
+        Task -> model.
     refused
         Task -> why its approved model could not be loaded.
+    recommender
+        What orders content, where its model is approved.
     """
 
     served: Mapping[str, Served]
     plan: Plan
-    refused: Mapping[str, str]
+    refused: Mapping[str, str] = field(default_factory=dict)
+    recommender: Recommender | None = None
+
+    @classmethod
+    def approved(cls, home: Path, ledger: Ledger) -> Models:
+        """Load the latest approved version of every task.
+
+        A model whose files, golden rows or feature definitions are not what was approved is left
+        out and named in ``refused``; the others stand.
+        """
+        served: dict[str, Served] = {}
+        refused: dict[str, str] = {}
+        recommender = None
+        for name, approval in standing(ledger).items():
+            try:
+                served[name] = _load(home, name, approval)
+                if served[name].task.kind == "affinity":
+                    recommender = Recommender.load(folder(home, name, approval["digest"]), approval["digest"])
+            except InputError as error:
+                refused[name] = error.what
+                log().error("model refused", task=name, digest=approval["digest"], **where(error))
+        return cls(served, _plan(tuple(served.values())), refused, recommender)
+
+    @functools.cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.plan.spec.names)}
+
+    @functools.cached_property
+    def _inputs(self) -> dict[str, np.ndarray]:
+        return {
+            name: np.array([self._places[feature] for feature in served.scorer.spec.names], np.int64)
+            for name, served in self.scored.items()
+        }
+
+    @functools.cached_property
+    def scored(self) -> dict[str, Served]:
+        """Task -> model, of the tasks that /v1/score answers."""
+        return {name: served for name, served in self.served.items() if served.from_history}
+
+    def vector(self, tables: Mapping[str, pa.Table], patient_id: str, at: int) -> np.ndarray:
+        """Return (features,) of the plan for one patient at one instant: one sweep for all tasks."""
+        return self.plan.vectors(tables, [patient_id], np.array([at], np.int64))[0]
+
+    def inputs(self, vector: np.ndarray, task: str) -> np.ndarray:
+        """Return the (features,) inputs of one task's model out of the plan's vector."""
+        return vector[self._inputs[task]]
+
+    def columns(self, vector: np.ndarray, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """Return some features as columns of one row, as cohort criteria read them."""
+        return {name: vector[self._places[name]][None] for name in names}
+
+    def unsound(self) -> tuple[str, ...]:
+        """Return the tasks whose model was refused or no longer explains its golden rows."""
+        wrong = list(self.refused)
+        for name, served in self.served.items():
+            try:
+                served.scorer.explain(served.scorer.model.rows(1))
+            except ExplanationFault:
+                wrong.append(name)
+        return tuple(f"model {name}" for name in wrong)
+
+
+def _load(home: Path, name: str, approval: Mapping[str, Any]) -> Served:
+    place, task = folder(home, name, approval["digest"]), task_named(name)
+    scorer = Scorer.load(place, approval["digest"])
+    card = json.loads(manifest.read(place, approval["digest"])["card.json"])
+    if scorer.task != name:
+        raise InputError("the artefact is another task's", where=name)
+    found = Served(task, scorer, card, approval)
+    if found.from_history:
+        here = compile_plan(_declared((task,)), scorer.spec.names).spec
+        if here.digest != scorer.spec.digest:
+            raise InputError("its feature definitions are not those of this code", where=name, remedy="train it again")
+    return found
+
+
+def _plan(served: tuple[Served, ...]) -> Plan:
+    wanted = [name for each in served if each.from_history for name in each.scorer.spec.names]
+    wanted += [name for each in served if each.task.questionnaire is None for name in each.task.cohort.needs]
+    return compile_plan(_declared(tuple(each.task for each in served)), tuple(dict.fromkeys(wanted)))
+
+
+def _declared(tasks: tuple[Task, ...]) -> tuple[Declared, ...]:
+    """Return the catalogue and the tasks' own groups, each once."""
+    groups: dict[str, Declared] = {group.name: group for group in features.catalogue()}
+    for task in tasks:
+        for own in task.own:
+            if groups.setdefault(own.name, own) != own:
+                raise InputError(f"two groups are named '{own.name}'", where=f"task {task.name}")
+    return tuple(groups.values())

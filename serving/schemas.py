@@ -187,6 +187,7 @@ class Value(BaseModel):
     label_en: str
     unit: str
     group: str
+    window_days: float | None
     value: float | None
     event_id: str | None
     time: str | None
@@ -275,8 +276,8 @@ class ModelShown(BaseModel):
     version: str
     digest: str
     exploratory: bool
-    vector_spec: str | None
-    features: int | None
+    vector_spec: str
+    features: int
     bands: list[float]
     approved_at: str
     approved_by: str
@@ -309,7 +310,7 @@ class DecisionRecord(BaseModel):
     receipt: Receipt
 
 
-class Questionnaire(BaseModel):
+class QuestionnaireAnswer(BaseModel):
     """What a self-test asks."""
 
     model_config = ConfigDict(protected_namespaces=())
@@ -346,3 +347,37 @@ class ConsentAnswer(BaseModel):
     version: int
     result: Literal["stored", "duplicate"]
     known_at: str
+
+
+class Item(BaseModel):
+    """One recommended item: its place, how likely it is to be opened, and why it stands there."""
+
+    content_id: str
+    title: str
+    format: str
+    slot: int
+    affinity: Annotated[float | None, Field(description="of the calibrated head; null in a list for everyone")]
+    reasons: list[Reason]
+    propensity: float
+
+
+class Excluded(BaseModel):
+    """An item that was withheld, and why."""
+
+    content_id: str
+    why: str
+
+
+class RecommendAnswer(BaseModel):
+    """A list, or a refusal; full explanations add what was withheld and why."""
+
+    list_id: str
+    patient_id: str
+    as_of: str
+    personalised: bool
+    items: list[Item]
+    excluded: dict[str, int]
+    model: Model | None
+    receipt: Receipt
+    refused: Refused | None = None
+    excluded_items: list[Excluded] | None = None

@@ -64,7 +64,8 @@ def _worded(choice: Choice, fields: Mapping[str, Any], audience: str) -> dict[st
         return {**template.reason(), "template": f"{template.id}@{template.version}"}
     most = max(behind, key=lambda value: abs(fields["contributions"][value["feature"]]))
     day = (most["time"] or "")[:10]
-    shown = {"value": f"{most['value']:.6g} {most['unit']}".strip()}
+    unit = "" if most["unit"] == "1" else most["unit"]
+    shown = {"value": f"{most['value']:.6g} {unit}".strip()}
     texts = [
         {**shown, "label": most[f"label_{tongue}"], "date": day or undated, "window": _window(most, tongue)}
         for tongue, undated in (("zh", "无日期"), ("en", "no date"))

@@ -9,27 +9,19 @@ CAREPATH_CLOCK, because every worker is a process of its own.
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
-for _name, _value in (
-    ("BENTOML_DO_NOT_TRACK", "True"),
-    ("OTEL_SDK_DISABLED", "true"),
-    ("OMP_NUM_THREADS", "1"),
-    ("NUMBA_NUM_THREADS", "1"),
-):
-    os.environ.setdefault(_name, _value)
+from serving.start import CLOCK, HOME, QUIET
 
-import bentoml  # noqa: E402
-from starlette.types import ASGIApp, Receive, Scope, Send  # noqa: E402
+os.environ.update(QUIET)
 
-from serving.api import application  # noqa: E402
-from serving.clock import Clock  # noqa: E402
-from serving.desk import Desk  # noqa: E402
-from serving.journal import open_journal  # noqa: E402
+import bentoml
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-HOME = "CAREPATH_HOME"
-CLOCK = "CAREPATH_CLOCK"
+from serving.api import application
+from serving.clock import Clock
+from serving.desk import Desk
+from serving.journal import open_journal
 
 open_journal()
 app = application(Desk(Path(os.environ.get(HOME, "var")), Clock.at(os.environ.get(CLOCK))))
@@ -56,14 +48,5 @@ class CarePath:
     """Scores with their exact reasons, every one on record."""
 
 
-CarePath.mount_asgi_app(app, path="/")
-CarePath.add_asgi_middleware(Front)
-
-
-def run(home: Path, host: str, port: int, clock: str | None) -> None:
-    """Replace this process by BentoML's server of this service; it does not return."""
-    os.environ[HOME] = str(home.resolve())
-    os.environ[CLOCK] = clock or ""
-    root = Path(__file__).resolve().parents[1]
-    arguments = ["serve", "serving.service:CarePath", "--working-dir", str(root), "--host", host, "--port", str(port)]
-    os.execv(sys.executable, [sys.executable, "-m", "bentoml", *arguments])
+CarePath.mount_asgi_app(app, path="/")  # type: ignore[attr-defined]  # the decorator makes it a Service
+CarePath.add_asgi_middleware(Front)  # type: ignore[attr-defined]

@@ -26,6 +26,8 @@ class Serving(Values):
         Notice versions whose purposes, categories or recipients have since changed.
     guardian_below_years
         Age below which a guardian must have consented.
+    private_channels
+        Channels that only the patient sees; sensitive topics go to no other.
     stale_after_days, refuse_after_days
         Per canonical table, days without any new row after which answers say so, or are refused.
     """
@@ -41,6 +43,7 @@ class Serving(Values):
     approved_bases: tuple[str, ...]
     superseded_notices: tuple[str, ...]
     guardian_below_years: float
+    private_channels: tuple[str, ...]
     stale_after_days: dict[str, float]
     refuse_after_days: dict[str, float]
 

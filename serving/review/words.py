@@ -43,6 +43,7 @@ _PAIRS: dict[str, tuple[str, str]] = {
     "purpose": ("用途", "Purpose"),
     "principal": ("请求方", "Asked by"),
     "reasons": ("模型依据", "What the model relied on"),
+    "as_told": ("告知请求方的措辞", "As it was worded to the asker"),
     "raises": ("推高", "raises"),
     "lowers": ("降低", "lowers"),
     "unstable": ("理由不稳定", "Reasons unstable"),

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from features import instants
 from serving import metrics
-from serving.consent import known
+from serving.consent import birth
 from serving.delivery import Line, disbelieve, lines_of_json, lines_of_ndjson, quarantined
 from serving.once import Once
 from serving.route import JSON, NDJSON, Call, Route, answer, packed
@@ -72,8 +72,7 @@ def _set_aside(desk: Desk, lines: list[Line], at: str, results: dict[int, dict[s
 def _births(desk: Desk, lines: list[Line], now: int) -> dict[str, int | None]:
     births: dict[str, int | None] = {}
     for patient_id in {line.row["patient_id"] for line in lines if line.row is not None}:
-        rows = known(desk.store.tables(patient_id, ("patients",)).get("patients"), now)
-        births[patient_id] = next((row["birth_date"] for row in rows if row["birth_date"] is not None), None)
+        births[patient_id] = birth(desk.store.tables(patient_id, ("patients",)).get("patients"), now)
     return births
 
 

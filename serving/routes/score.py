@@ -111,7 +111,7 @@ def check_purpose(principal: Principal, purpose: str) -> None:
 
 def check_tasks(desk: Desk, tasks: list[str], purpose: str) -> None:
     """Refuse, by 403, a task asked for a purpose it does not serve; by 404, one that is not served."""
-    served = desk.models.served
+    served = desk.models.scored
     for number, name in enumerate(tasks):
         if name in served and purpose not in served[name].task.purposes:
             raise Problem(403, f"'{name}' does not serve that purpose", field=f"tasks.{number}")

@@ -18,7 +18,8 @@ from serving.once import Once
 from serving.problem import Problem, nearest
 from serving.question import Question
 from serving.route import Call, Route, answer, packed
-from serving.schemas import Questionnaire, SelfTestAnswer, SelfTestRequest
+from serving.schemas import QuestionnaireAnswer, SelfTestAnswer, SelfTestRequest
+from training.questionnaire import Questionnaire
 
 if TYPE_CHECKING:
     from serving.desk import Desk
@@ -39,7 +40,7 @@ ADVICE = {
 
 async def questions(call: Call) -> Response:
     served = await call.desk.run(_served, call.desk, call.path("task"))
-    task = served.task
+    task, asked = served.task, _questionnaire(served)
     return answer(
         {
             "task": task.name,
@@ -48,7 +49,7 @@ async def questions(call: Call) -> Response:
             "horizon_days": task.horizon_days,
             "note_zh": NOTE["zh"],
             "note_en": NOTE["en"],
-            "schema": task.questionnaire.schema(),
+            "schema": asked.schema(),
         }
     )
 
@@ -69,16 +70,7 @@ def _served(desk: Desk, name: str) -> Served:
 
 def _report(desk: Desk, principal: Principal, name: str, asked: SelfTestRequest, once: Once) -> bytes:
     served, now = _served(desk, name), desk.clock.now()
-    try:
-        values = served.task.questionnaire.values(asked.answers)
-    except InputError as error:
-        field = error.where if error.where in served.task.questionnaire.schema()["properties"] else None
-        what = (
-            error.what
-            if field
-            else "no such question" + (f"; did you mean '{error.nearest}'?" if error.nearest else "")
-        )
-        raise Problem(422, what, field=f"answers.{field}" if field else "answers") from None
+    values = _values(_questionnaire(served), asked)
     earlier = once.earlier()
     if earlier is not None:
         return earlier
@@ -103,6 +95,21 @@ def _report(desk: Desk, principal: Principal, name: str, asked: SelfTestRequest,
     return body
 
 
+def _values(questionnaire: Questionnaire, asked: SelfTestRequest) -> dict[str, float]:
+    try:
+        return questionnaire.values(asked.answers)
+    except InputError as error:
+        if error.where in [question.name for question in questionnaire.questions]:
+            raise Problem(422, error.what, field=f"answers.{error.where}") from None
+        near = f"; did you mean '{error.nearest}'?" if error.nearest else ""
+        raise Problem(422, f"no such question{near}", code="unknown_field", field="answers") from None
+
+
+def _questionnaire(served: Served) -> Questionnaire:
+    assert served.task.questionnaire is not None
+    return served.task.questionnaire
+
+
 def _shown(draft: Draft) -> dict[str, Any]:
     band = draft.answer["band"]
     code = None if band is None else "book_check_up" if band in ("high", "very_high") else "keep_in_touch"
@@ -117,7 +124,7 @@ ROUTES = (
         "self_test",
         questions,
         "The questionnaire as JSON Schema, in Chinese and English",
-        answer=Questionnaire,
+        answer=QuestionnaireAnswer,
         statuses=(404,),
     ),
     Route(

@@ -59,7 +59,7 @@ def test_a_readable_keys_file_is_refused(tmp_path: Path) -> None:
         Keys(tmp_path)
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::"])
+@pytest.mark.parametrize("host", ["192.168.1.5", "fd00::5", "8.8.8.8"])
 def test_demo_keys_stay_on_this_machine(tmp_path: Path, host: str) -> None:
     demo_keys(tmp_path)
     with pytest.raises(InputError, match="demo keys"):

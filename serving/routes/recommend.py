@@ -1,0 +1,66 @@
+"""POST /v1/recommend: a list of content, personal or the same for everyone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response
+
+from serving import metrics
+from serving.once import Once
+from serving.problem import Problem
+from serving.question import Question
+from serving.recommend import TASK, for_all, for_one
+from serving.route import Call, Route, answer, packed
+from serving.routes.score import check_purpose
+from serving.schemas import RecommendAnswer, RecommendRequest
+
+if TYPE_CHECKING:
+    from serving.desk import Desk
+
+
+async def recommend(call: Call) -> Response:
+    asked: RecommendRequest = call.body
+    check_purpose(call.principal, asked.purpose)
+    if asked.explain == "full" and not call.principal.may("explain"):
+        raise Problem(403, "this key does not hold the scope 'explain'", field="explain")
+    now = call.desk.clock.now()
+    question = Question(asked.patient_id, (TASK,), asked.purpose, now, now, call.principal, asked.explain)
+    return answer(await call.desk.run(_list, call.desk, question, asked, Once(call.desk, call)))
+
+
+def _list(desk: Desk, question: Question, asked: RecommendRequest, once: Once) -> bytes:
+    served = desk.models.served.get(TASK)
+    if asked.personalised and served is not None and asked.purpose not in served.task.purposes:
+        raise Problem(403, "lists of content do not serve that purpose", field="purpose")
+    if asked.personalised and served is None:
+        raise Problem(404, f"no approved model for {TASK}; ask with personalised false", code="unknown_task")
+    if not desk.store.has(asked.patient_id):
+        raise Problem(404, "no such patient", code="unknown_patient", field="patient_id")
+    earlier = once.earlier()
+    if earlier is not None:
+        return earlier
+    listed = (for_one if asked.personalised else for_all)(desk, question, asked.k, asked.channel)
+    with desk.ledger.writing() as appender:
+        listed.header["subject"] = appender.reference(asked.patient_id)
+        list_id: str = listed.answer["list_id"]
+        receipt = appender.append("list", list_id, listed.header, listed.payload)
+        told: dict[str, Any] = {**listed.answer, "receipt": receipt.as_dict()}
+        body = packed(told)
+        once.keep(appender, body)
+    metrics.DECISIONS.labels(TASK, listed.header["outcome"]).inc()
+    return body
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/v1/recommend",
+        "recommend",
+        recommend,
+        "A list of reviewed content, with reasons",
+        RecommendRequest,
+        RecommendAnswer,
+        statuses=(404, 409),
+    ),
+)

@@ -1,0 +1,25 @@
+"""Starting the server: this process becomes BentoML's, which starts the worker."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+HOME, CLOCK = "CAREPATH_HOME", "CAREPATH_CLOCK"
+"""How the worker, a process of its own, learns its state folder and its clock."""
+QUIET = {
+    "BENTOML_DO_NOT_TRACK": "True",
+    "OTEL_SDK_DISABLED": "true",
+    "OMP_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+}
+"""No telemetry, one thread a worker; in the environment before anything heavy is imported."""
+
+
+def become_server(home: Path, host: str, port: int, clock: str | None) -> None:
+    """Replace this process by BentoML's server of the service; it does not return."""
+    os.environ.update({**QUIET, HOME: str(home.resolve()), CLOCK: clock or ""})
+    root = Path(__file__).resolve().parents[1]
+    arguments = ["serve", "serving.service:CarePath", "--working-dir", str(root), "--host", host, "--port", str(port)]
+    os.execv(sys.executable, [sys.executable, "-m", "bentoml", *arguments])
