@@ -14,6 +14,7 @@ from features.instants import DAY
 from features.params import section
 from features.vector import VectorSpec
 from training.attrition import Attrition
+from training.calling import callable_as
 from training.followup import Followup
 from training.landmarks import month_ends, span, without_consent
 from training.outcome import FollowedOutcome
@@ -184,3 +185,6 @@ def dataset(task: Task | str, lake: Lake, overrides: tuple[str, ...] = (), sampl
     x = vectors(lake, plan, patient_id, at)
     parts = split(patient_id, at, task.horizon_days, values)
     return Dataset(task, plan.spec, x, y, patient_id, at, parts, eligible, attrition, sample)
+
+
+callable_as(__name__, dataset)

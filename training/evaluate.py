@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
@@ -11,7 +12,11 @@ from pydantic import Field
 from features.errors import InputError
 from features.params import Values, section
 from training import measures
+from training.calling import callable_as
 from training.measures import Measure
+
+if TYPE_CHECKING:
+    from training.dataset import Dataset
 
 
 class EvaluationValues(Values):
@@ -130,3 +135,32 @@ def flat(found: Mapping[str, Figure], part: str = "test") -> dict[str, float]:
     for name, figure in found.items():
         out |= {f"{part}_{name}": figure.value, f"{part}_{name}_lo": figure.lo, f"{part}_{name}_hi": figure.hi}
     return out
+
+
+def evaluate(data: Dataset, probability: np.ndarray, values: EvaluationValues | None = None) -> dict[str, Figure]:
+    """Return the figures of anybody's predictions of a dataset's test part, the task's baselines beside them.
+
+    Parameters
+    ----------
+    probability
+        One for every row of the dataset, or one for every row of its test part, in order.
+    """
+    values = values or section("evaluation", EvaluationValues)
+    test = data.parts.rows("test")
+    probability = np.asarray(probability, dtype=float)
+    if len(probability) == len(test):
+        probability = probability[test]
+    baselines = {}
+    for name, (feature, direction) in data.task.inputs.baselines.items():
+        if feature in data.spec.names:
+            score = data.column(feature)[test]
+            baselines[name] = score if direction == "up" else -score
+    return figures(data.y[test], probability, data.patient_id[test], baselines, capacity(data, values), values)
+
+
+def capacity(data: Dataset, values: EvaluationValues) -> float:
+    """Return the share of those eligible at a landmark that the calls of a month (30 days) reach."""
+    return float(min(1.0, values.calls_per_day * 30 / max(data.eligible, 1.0)))
+
+
+callable_as(__name__, evaluate)

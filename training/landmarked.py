@@ -6,9 +6,8 @@ import numpy as np
 
 from features.errors import InputError
 from features.params import section
-from training import evaluate
 from training.dataset import Dataset
-from training.evaluate import EvaluationValues
+from training.evaluate import EvaluationValues, capacity, evaluate, flat
 from training.fitted import Fitted, bands
 from training.models import lightgbm, logistic
 from training.models.choice import Candidate, choose
@@ -72,7 +71,9 @@ def fit(data: Dataset, overrides: tuple[str, ...] = (), trials: int = 0) -> Fitt
         bands=bands(choice.probability, values.bands),
         calibration=choice.calibration,
     )
-    found, capacity = _figures(data, scorer, section("evaluation", EvaluationValues, overrides))
+    x, y, _ = data.rows("test")
+    judging = section("evaluation", EvaluationValues, overrides)
+    found = evaluate(data, scorer.probability(x), judging)
     patients, events = data.count()
     return Fitted(
         task,
@@ -95,7 +96,7 @@ def fit(data: Dataset, overrides: tuple[str, ...] = (), trials: int = 0) -> Fitt
             "bands": list(scorer.bands),
             "used": list(scorer.used),
         },
-        figures=evaluate.flat(found) | {"test_events": float(data.rows("test")[1].sum()), "test_capacity": capacity},
+        figures=flat(found) | {"test_events": float(y.sum()), "test_capacity": capacity(data, judging)},
         parameters={f"lightgbm.{k}": v for k, v in values.lightgbm.model_dump().items()}
         | {f"logistic.{k}": v for k, v in values.logistic.model_dump().items()}
         | {"seed": values.seed, "trials": trials, "winner": scorer.kind},
@@ -103,15 +104,3 @@ def fit(data: Dataset, overrides: tuple[str, ...] = (), trials: int = 0) -> Fitt
         notes=(choice.text, data.parts.note, f"{size.verdict}: {size.text}"),
         exploratory=size.verdict == "exploratory",
     )
-
-
-def _figures(data: Dataset, scorer: Scorer, values: EvaluationValues) -> tuple[dict[str, evaluate.Figure], float]:
-    """Return the figures of the test part, and the share of patients that the calls of a month reach."""
-    x, y, patient = data.rows("test")
-    capacity = float(min(1.0, values.calls_per_day * 30 / max(data.eligible, 1.0)))
-    baselines = {}
-    for name, (feature, direction) in data.task.inputs.baselines.items():
-        if feature in data.spec.names:
-            score = x[:, data.spec.names.index(feature)]
-            baselines[name] = score if direction == "up" else -score
-    return evaluate.figures(y, scorer.probability(x), patient, baselines, capacity, values), capacity

@@ -13,6 +13,7 @@ from training.models.values import ModelValues
 from training.split import draw
 
 _MISSING_FROM = 0.005
+_SEARCHED = 20_000
 
 
 @dataclass(frozen=True)
@@ -107,35 +108,46 @@ def fit(
     mean, sd = raw.mean(axis=0), raw.std(axis=0)
     sd = np.where(sd > 0, sd, 1.0)
     design = np.column_stack([(raw - mean) / sd, np.ones(len(y))])
-    folds = values.logistic.folds
-    fold = np.minimum((draw(patient_id, f"penalty-{values.seed}") * folds).astype(int), folds - 1)
-    losses = dict.fromkeys(values.logistic.penalties, 0.0)
-    if len(losses) > 1:
-        for held in range(folds):
-            train, valid = fold != held, fold == held
-            if not valid.any():
-                continue
-            for penalty in losses:
-                beta = penalised(design[train], y[train], penalty)
-                losses[penalty] += log_loss(y[valid], design[valid] @ beta).sum()
-    penalty = min(losses, key=lambda each: (losses[each], -each))
+    penalty = _best_penalty(design, y, patient_id, values)
     beta = penalised(design, y, penalty)
     return Logistic(chosen, mean, sd, beta[:-1], float(beta[-1]), penalty)
 
 
-def penalised(design: np.ndarray, y: np.ndarray, penalty: float) -> np.ndarray:
+def _best_penalty(design: np.ndarray, y: np.ndarray, patient_id: np.ndarray, values: ModelValues) -> float:
+    """Return the penalty with the least log loss over folds of patients.
+
+    At most :data:`_SEARCHED` rows are searched, whole patients drawn; the penalty, which stands
+    against a sum over rows, is scaled to their number.
+    """
+    penalties, folds = sorted(values.logistic.penalties, reverse=True), values.logistic.folds
+    if len(penalties) == 1:
+        return penalties[0]
+    some = draw(patient_id, f"search-{values.seed}") < _SEARCHED / len(y)
+    share = some.mean()
+    fold = np.minimum((draw(patient_id, f"penalty-{values.seed}") * folds).astype(int), folds - 1)
+    losses = dict.fromkeys(penalties, 0.0)
+    for held in range(folds):
+        train, valid = some & (fold != held), some & (fold == held)
+        beta = None
+        for penalty in penalties:
+            beta = penalised(design[train], y[train], penalty * share, beta)
+            losses[penalty] += float(log_loss(y[valid], design[valid] @ beta).sum())
+    return min(penalties, key=lambda each: losses[each])
+
+
+def penalised(design: np.ndarray, y: np.ndarray, penalty: float, start: np.ndarray | None = None) -> np.ndarray:
     """Minimise log loss + penalty / 2 x |beta|^2 by Newton's method, the last column (constant) unpenalised."""
     k = design.shape[1]
     ridge = np.full(k, penalty)
     ridge[-1] = 1e-9
-    beta = np.zeros(k)
+    beta = np.zeros(k) if start is None else start
     for _ in range(50):
         p = sigmoid(design @ beta)
         gradient = design.T @ (y - p) - ridge * beta
         hessian = (design * (p * (1 - p))[:, None]).T @ design + np.diag(ridge)
         step = np.linalg.solve(hessian, gradient)
         beta = beta + np.clip(step, -4, 4)
-        if np.abs(step).max() < 1e-10:
+        if np.abs(step).max() < 1e-8:
             break
     return beta
 

@@ -1,0 +1,204 @@
+"""How far a task's model is from the best that could be predicted from observables.
+
+The best predictor is LightGBM fitted to the simulator's true probability on ten times the patients
+of a separate seed, over all catalogue features, tuned. Its AUROC and the truth's are taken on the
+test rows of our own run, beside ours and the baselines.
+
+    python bench/best_predictor.py churn_90d diabetes_12m
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from features import catalogue
+from features.build import vectors
+from features.lake import Lake
+from features.plan import compile_plan
+from simulation.write import hospital
+from training import measures
+from training.dataset import Dataset, dataset
+from training.evaluate import Bootstrap, Figure
+from training.landmarked import fit
+from training.split import draw
+from training.task import Task
+from training.tasks import task as task_named
+
+END = date(2025, 12, 31)
+SETTINGS = (
+    {"num_leaves": 31, "min_data_in_leaf": 100, "learning_rate": 0.05, "feature_fraction": 0.5},
+    {"num_leaves": 63, "min_data_in_leaf": 200, "learning_rate": 0.05, "feature_fraction": 0.5},
+    {"num_leaves": 15, "min_data_in_leaf": 100, "learning_rate": 0.08, "feature_fraction": 0.7},
+)
+ROUNDS, PATIENCE = 1500, 50
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """AUROC on the same test rows: of outcomes that came about, and as expected under the truth.
+
+    ``gap`` is the best predictor's less ours, ``slope`` our calibration slope.
+    """
+
+    task: str
+    patients: int
+    rows: int
+    events: int
+    realised: dict[str, float]
+    expected: dict[str, float]
+    gap: Figure
+    expected_gap: Figure
+    slope: Figure
+
+
+def truth(folder: Path, task: Task, patient_id: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Return the true probability of each landmark, NaN where the simulator gives none."""
+    told = pd.read_parquet(folder / "truth" / f"{task.name}.parquet")
+    told["at"] = told["at"].astype("datetime64[us, UTC]").astype("int64")
+    asked = pd.DataFrame({"patient_id": patient_id, "at": at})
+    return asked.merge(told, on=["patient_id", "at"], how="left")["probability"].to_numpy()
+
+
+def best(folder: Path, task: Task, moments: np.ndarray, seed: int = 0) -> tuple[tuple[str, ...], object]:
+    """Return the features and the booster of the best predictor: one landmark a patient, drawn among ``moments``."""
+    import lightgbm
+
+    lake = Lake(folder / "lake")
+    ids = lake.patients().astype(str)
+    at = np.random.default_rng(seed).choice(moments, len(ids))
+    declared = (*catalogue(), *task.own)
+    asked = vectors(lake, compile_plan(declared, task.cohort.needs), ids, at)
+    columns = dict(zip(task.cohort.needs, asked.T))
+    kept = np.logical_and.reduce([np.asarray(each.keep(columns), dtype=bool) for each in task.cohort.criteria])
+    probability = truth(folder, task, ids, at)
+    kept &= ~np.isnan(probability)
+    ids, at, probability = ids[kept], at[kept], probability[kept]
+    plan = compile_plan(catalogue())
+    x = vectors(lake, plan, ids, at)
+    held = draw(ids, "best") < 0.15
+    train = lightgbm.Dataset(x[~held], probability[~held], free_raw_data=False)
+    valid = lightgbm.Dataset(x[held], probability[held], reference=train, free_raw_data=False)
+    fixed = {"objective": "cross_entropy", "num_threads": 2, "verbosity": -1, "seed": seed}
+    found = []
+    for settings in SETTINGS:
+        booster = lightgbm.train(
+            {**fixed, **settings},
+            train,
+            num_boost_round=ROUNDS,
+            valid_sets=[valid],
+            callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
+        )
+        found.append((booster.best_score["valid_0"]["cross_entropy"], booster))
+        size = f"{settings['num_leaves']} leaves, {booster.best_iteration} trees"
+        print(f"  best predictor: {size}, loss {found[-1][0]:.5f}", flush=True)
+    return plan.spec.names, min(found, key=lambda each: each[0])[1]
+
+
+def compare(name: str, ours: Path, theirs: Path, patients: int) -> Comparison:
+    """Train our model on one hospital, the best predictor on another, and judge both on our test rows."""
+    task = task_named(name)
+    lake = Lake(ours / "lake")
+    data = dataset(task, lake)
+    fitted = fit(data)
+    test = data.parts.rows("test")
+    known = ~np.isnan(truth(ours, task, data.patient_id, data.at)) & test
+    x, y, patient, at = data.x[known], data.y[known], data.patient_id[known], data.at[known]
+    probability = truth(ours, task, patient, at)
+    _, booster = best(theirs, task, np.unique(data.at[test]))
+    scores = {
+        "ours": fitted.scorer.probability(x),
+        "best": booster.predict(vectors(lake, compile_plan(catalogue()), patient, at)),
+        "truth": probability,
+        **_baselines(data, known),
+    }
+    draws = Bootstrap(patient, 300, 1)
+    ones = np.ones((1, len(y)))
+    return Comparison(
+        name,
+        patients,
+        len(y),
+        int(y.sum()),
+        {key: float(measures.auroc(y, score)(ones)[0]) for key, score in scores.items()},
+        {key: float(expected_auroc(probability, score)(ones)[0]) for key, score in scores.items()},
+        draws.figure(measures.difference(measures.auroc(y, scores["best"]), measures.auroc(y, scores["ours"]))),
+        draws.figure(
+            measures.difference(
+                expected_auroc(probability, scores["best"]), expected_auroc(probability, scores["ours"])
+            )
+        ),
+        draws.figure(measures.slope(y, scores["ours"])),
+    )
+
+
+def expected_auroc(probability: np.ndarray, score: np.ndarray) -> measures.Measure:
+    """AUROC with each row counted as an event with its true probability: free of the outcomes' chance."""
+    twice = np.concatenate([score, score])
+    outcome = np.r_[np.ones(len(score)), np.zeros(len(score))]
+    measure = measures.auroc(outcome, twice)
+    return lambda weights: measure(np.concatenate([weights * probability, weights * (1 - probability)], axis=1))
+
+
+def _baselines(data: Dataset, rows: np.ndarray) -> dict[str, np.ndarray]:
+    found = {}
+    for name, (feature, direction) in data.task.inputs.baselines.items():
+        score = np.nan_to_num(data.column(feature)[rows], nan=-1e9)
+        found[name] = score if direction == "up" else -score
+    return found
+
+
+def show(found: Comparison) -> str:
+    """Return a comparison as lines of text."""
+    lines = [
+        f"{found.task}: {found.patients} patients, {found.rows} test rows, {found.events} events",
+        *(
+            f"  AUROC {name:8s} {value:.4f}   expected under the truth {found.expected[name]:.4f}"
+            for name, value in found.realised.items()
+        ),
+        *(
+            f"  {text} {figure.value:+.4f} [{figure.lo:+.4f}, {figure.hi:+.4f}]"
+            for text, figure in (
+                ("best less ours", found.gap),
+                ("the same, expected", found.expected_gap),
+                ("calibration slope", found.slope),
+            )
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("tasks", nargs="*", default=["churn_90d", "diabetes_12m"])
+    parser.add_argument("--patients", type=int, default=20_000)
+    parser.add_argument("--times", type=int, default=10, help="patients of the best predictor, in units of ours")
+    parser.add_argument("--years", type=float, default=3)
+    parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--keep", type=Path, help="folder to keep the two hospitals in")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        place = given.keep or Path(temporary)
+        ours, theirs = place / "ours", place / "theirs"
+        for folder, size, seed in (
+            (ours, given.patients, given.seed),
+            (theirs, given.patients * given.times, given.seed + 1),
+        ):
+            if not (folder / "lake").is_dir():
+                hospital(folder, size, given.years, seed, END)
+        for name in given.tasks:
+            start = time.perf_counter()
+            found = compare(name, ours, theirs, given.patients)
+            print(show(found))
+            print(f"  {time.perf_counter() - start:.0f} s; {json.dumps(found.realised)}")
+
+
+if __name__ == "__main__":
+    main()
