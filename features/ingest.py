@@ -1,0 +1,105 @@
+"""Ingest: raw files of one origin into a lake, with counts of all that was met.
+
+``python -m features ingest fhir DIR --lake LAKE``; ``python -m features codes --unmapped``.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from features.errors import InputError
+
+if TYPE_CHECKING:
+    from features.report import Report
+
+app = typer.Typer(no_args_is_help=True, help="Raw files into a lake; what is not believed is set aside with a reason.")
+Lake = Annotated[Path, typer.Option(help="Folder of the lake; made where it is missing.")]
+
+
+def ingest(source: str, folder: Path, lake: Path) -> Report:
+    """Read a folder into a lake.
+
+    The same folder name ingested again replaces what it wrote before; other files of the lake stay.
+
+    Parameters
+    ----------
+    source
+        Name of a registered source.
+    folder
+        Its raw files.
+    lake
+        Folder of the lake.
+
+    Raises
+    ------
+    InputError
+        No such source or folder, a file that cannot be read to its end, no room on the disk. The
+        lake stands as it was.
+    """
+    from features.intake import Intake
+    from features.sources import source as source_of
+    from features.sources.draft import Tally
+
+    folder, tally = folder.resolve(), Tally()
+    label = re.sub(r"[^0-9A-Za-z_]+", "_", folder.name.split(".")[0]).strip("_") or "files"
+    opened = source_of(source)(folder, tally)
+    try:
+        return Intake(opened, tally, f"{source}-{label}", lake).run()
+    except OSError as error:
+        raise InputError(
+            f"cannot write: {error.strerror}", where=str(lake), remedy="make room or choose another folder"
+        ) from error
+
+
+@app.command()
+def fhir(
+    folder: Annotated[Path, typer.Argument(help="FHIR R4: Bulk NDJSON or Bundles, plain or .gz.")], lake: Lake
+) -> None:
+    """FHIR R4 resources."""
+    _told("fhir", folder, lake)
+
+
+@app.command()
+def nhanes(
+    lake: Lake,
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder of the table; absent: the one that comes along.")
+    ] = None,
+) -> None:
+    """NHANES 2017-2018: 8,366 people examined once."""
+    from features.sources.nhanes import FOLDER
+
+    _told("nhanes", folder or FOLDER, lake)
+
+
+def codes(
+    lake: Annotated[Path, typer.Option(help="Folder of the lake.")],
+    out: Annotated[Path, typer.Option(help="CSV to fill in and pass back as the lake's codemap.csv.")],
+    unmapped: Annotated[bool, typer.Option("--unmapped", help="Codes that no codelist holds.")] = True,
+) -> None:
+    """Write the codes that no codelist holds, most frequent first, with the three nearest by name."""
+    from features.unmapped import write_unmapped
+
+    try:
+        count, rows = write_unmapped(lake, out)
+    except InputError as error:
+        _refused(error)
+    typer.echo(f"{count:,} codes on {rows:,} rows are in no codelist: {out}")
+
+
+def _told(source: str, folder: Path, lake: Path) -> None:
+    try:
+        report = ingest(source, folder, lake)
+    except InputError as error:
+        _refused(error)
+    typer.echo("\n".join(report.lines()))
+    typer.echo(f"\nlake: {lake}\nset aside and counts: {lake / '_quarantine' / report.name}")
+
+
+def _refused(error: InputError) -> None:
+    typer.echo(str(error), err=True)
+    raise typer.Exit(2)

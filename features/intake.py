@@ -1,0 +1,256 @@
+"""Intake: the drafts of a source through the checks into a lake.
+
+Drafts are spooled to disk first, because what a row needs (the person, the end of its encounter,
+the other half of a reading) may stand in a later file. Then each table streams through in batches:
+times filled, values converted, checks asked, good rows written, the others set aside. All is made in
+a hidden folder of the lake and renamed into place at the end, so that an interrupted ingest leaves
+the lake as it was.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.coding import codelists, in_units
+from features.columns import arrow, plain, told
+from features.instants import DAY, end_of_day, moment
+from features.params import general
+from features.pressure import inverted, reading
+from features.progress import track
+from features.quality import CHECKS, MISSING, Batch, judge, meaning
+from features.report import Report
+from features.schema import EVENT_TABLES, TABLES, table
+from features.sources import Source
+from features.sources.draft import Draft, Refusal, Tally
+from features.sources.timing import timing
+from features.spool import ROWS, Spool
+
+QUARANTINE = "_quarantine"
+"""Folder of a lake for what was set aside; it is not a canonical table."""
+
+
+PERSONAL = ("family_history", "patients")
+"""Tables that wait for the first contact of each patient."""
+
+
+class Intake:
+    """One ingest of one folder into one lake.
+
+    Parameters
+    ----------
+    source
+        An opened source.
+    tally
+        The tally that was given to it.
+    name
+        Names the files of this ingest in the lake; the same name replaces what it wrote before.
+    lake
+        The lake's folder; it is made where it is missing.
+    """
+
+    def __init__(self, source: Source, tally: Tally, name: str, lake: Path) -> None:
+        self.source, self.tally, self.name, self.lake = source, tally, name, lake
+        self.work = lake / f".ingest-{name}"
+        self.report = Report(source.name, name, tally.read, tally.unread)
+        self.births: dict[str, int | None] = {}
+        self.stays: dict[str, tuple[int, int]] = {}
+        self.first_contact: dict[str, int] = {}
+        self.unborn: set[str] = set()
+        self.extent = (np.iinfo(np.int64).max, MISSING)
+
+    def run(self) -> Report:
+        """Do it, and return what was done.
+
+        Raises
+        ------
+        InputError
+            An input file cannot be read; the lake stands as before.
+        """
+        shutil.rmtree(self.work, ignore_errors=True)
+        for part in ("spool", "tables", "quarantine"):
+            (self.work / part).mkdir(parents=True)
+        try:
+            events = self._spool(self.source.events(), [name for name in EVENT_TABLES if name not in PERSONAL])
+            self.births = {**self._persons_of_lake(), **self.source.births}
+            for spool in track(events, "checking", total=len(events)):
+                self._land(spool)
+            for spool in self._spool(self.source.persons(self.first_contact), PERSONAL):
+                self._land(spool)
+            self._refuse(self.tally.refused)
+            self._observed()
+            self._promote()
+        finally:
+            shutil.rmtree(self.work, ignore_errors=True)
+        return self.report
+
+    def _spool(self, drafts: Iterable[Draft], names: Iterable[str]) -> list[Spool]:
+        """Put drafts on disk by table; remember when each visit began and ended."""
+        spools = {name: Spool(self.work / "spool" / f"{name}.parquet", name) for name in names}
+        for draft in drafts:
+            spools[draft.table].append(draft)
+            if draft.table == "encounters" and (start := draft.values.get("time")) is not None:
+                end = draft.values.get("end")
+                self.stays[draft.values["event_id"]] = (start, MISSING if end is None else end)
+        for spool in spools.values():
+            spool.close()
+            self.tally.refused += spool.refused
+        return list(spools.values())
+
+    def _land(self, spool: Spool) -> None:
+        """Stream one table through the checks into its file."""
+        contradictions = inverted(spool.batches()) if spool.name == "observations" else np.empty(0, np.uint64)
+        schema = table(spool.name).arrow()
+        writer: pq.ParquetWriter | None = None
+        for drafted in spool.batches():
+            self.report.drafted[spool.name] += drafted.num_rows
+            columns = {name: plain(drafted.column(name)) for name in drafted.schema.names}
+            batch = self._seen(spool.name, columns, contradictions)
+            verdict = judge(spool.name, batch)
+            self._set_aside(spool.name, columns, verdict)
+            good = np.flatnonzero(verdict == -1)
+            if not len(good):
+                continue
+            self._count(spool.name, columns, good, batch.codelist)
+            written = pa.table([arrow(columns[each.name][good], each.type) for each in schema], schema=schema)
+            writer = writer or pq.ParquetWriter(
+                self.work / "tables" / f"{spool.name}.parquet", schema, compression="zstd"
+            )
+            writer.write_table(written, row_group_size=ROWS)
+        if writer:
+            writer.close()
+
+    def _seen(self, name: str, columns: dict[str, np.ndarray], contradictions: np.ndarray) -> Batch:
+        """Fill times, codelists and units in place, and return the rows as the checks see them."""
+        rows = len(columns["patient_id"])
+        patients = columns["patient_id"]
+        self._fill_times(name, columns)
+        columns["source"] = np.full(rows, self.source.name, object)
+        columns["version"][columns["version"] == MISSING] = 1
+        columns["void"] = np.array([bool(void) for void in columns["void"]], object)
+        lists = np.full(rows, None, object)
+        read, contradicted = np.ones(rows, bool), np.zeros(rows, bool)
+        if TABLES[name].clinical:
+            lists = codelists(columns["code_system"], columns["code"])
+        names = np.array([each.name if each else None for each in lists], object)
+        if name == "observations":
+            columns["value"], columns["unit"], read = in_units(lists, columns["value"], columns["unit"])
+            pressure = np.flatnonzero((names == "systolic") | (names == "diastolic"))
+            if len(contradictions) and len(pressure):
+                keys = reading(patients[pressure], columns["_time"][pressure], columns["_panel"][pressure])
+                contradicted[pressure] = np.isin(keys, contradictions)
+        births = [self.births.get(patient) for patient in patients]
+        birth = np.array([MISSING if each is None else each for each in births], np.int64)
+        known = np.array([name == "patients" or patient in self.births for patient in patients], bool)
+        unborn = np.array([each in self.unborn and each not in self.first_contact for each in patients], bool)
+        return Batch(columns, birth, known, names, read, contradicted, unborn)
+
+    def _fill_times(self, name: str, columns: dict[str, np.ndarray]) -> None:
+        """Fill a missing time from the start of the encounter, a missing known_at from its end or the lag."""
+        time, known = columns["time"], columns["known_at"]
+        columns["_time"] = np.where(time == MISSING, 0, time)
+        for row in np.flatnonzero((time == MISSING) | (known == MISSING)):
+            start, end = self.stays.get(columns["_encounter"][row], (MISSING, MISSING))
+            if time[row] == MISSING:
+                time[row] = start
+            if known[row] == MISSING and time[row] != MISSING:
+                known[row] = end if end >= time[row] else time[row] + timing().lag(self.source.name, name)
+
+    def _count(self, name: str, columns: dict[str, np.ndarray], good: np.ndarray, lists: np.ndarray) -> None:
+        """Count what is written: rows, voids, unmapped codes, first contacts, the extent."""
+        self.report.written[name] += len(good)
+        self.report.voided[name] += int(columns["void"][good].sum())
+        if TABLES[name].clinical:
+            for row in good[[each is None for each in lists[good]]]:
+                code = columns["code_system"][row], columns["code"][row], columns["display"][row]
+                self.report.unmapped[(name, *code)] += 1
+        if name not in PERSONAL:
+            known = columns["known_at"][good]
+            self.extent = (min(self.extent[0], int(known.min())), max(self.extent[1], int(known.max())))
+            for patient, seen in zip(columns["patient_id"][good], known.tolist()):
+                if seen < self.first_contact.get(patient, seen + 1):
+                    self.first_contact[patient] = seen
+
+    def _set_aside(self, name: str, columns: dict[str, np.ndarray], verdict: np.ndarray) -> None:
+        """Append the rows that failed to the table's quarantine file."""
+        failed = np.flatnonzero(verdict != -1)
+        if not len(failed):
+            return
+        kinds = {each.name: each.kind for each in table(name).columns}
+        with self._quarantine(name).open("ab") as file:
+            for row in failed:
+                reason = CHECKS[verdict[row]].reason
+                if reason.startswith("birth_date_after"):
+                    self.unborn.add(columns["patient_id"][row])
+                self.report.quarantined[(name, reason)] += 1
+                record = {column: told(columns[column][row], kind) for column, kind in kinds.items()}
+                where = {"file": columns["_file"][row], "row": int(columns["_row"][row])}
+                file.write(
+                    orjson.dumps({"reason": reason, "meaning": meaning(reason), **where, "record": record}) + b"\n"
+                )
+
+    def _refuse(self, refused: list[Refusal]) -> None:
+        """Write where the records stand that could not become rows; their text is not kept."""
+        for name, reason, file, row in refused:
+            self.report.quarantined[(name, reason)] += 1
+            where = {"reason": reason, "meaning": meaning(reason), "file": file, "row": row}
+            with self._quarantine(name or "unknown").open("ab") as quarantine:
+                quarantine.write(orjson.dumps(where) + b"\n")
+
+    def _quarantine(self, name: str) -> Path:
+        path = self.work / "quarantine" / f"{name}.ndjson"
+        path.touch(mode=0o600)
+        return path
+
+    def _observed(self) -> None:
+        """Say when the source watched: whole days from the first to the last that anything became known."""
+        people = self.work / "tables" / "patients.parquet"
+        if self.extent[1] == MISSING or not people.is_file():
+            return
+        zone = general().zone
+        first, last = (end_of_day(moment(edge).astimezone(zone).date(), zone) for edge in self.extent)
+        patients = pq.read_table(people, columns=["patient_id"]).column(0).combine_chunks().unique()
+        schema = table("observed").arrow()
+        with pq.ParquetWriter(self.work / "tables" / "observed.parquet", schema, compression="zstd") as writer:
+            for name in self.source.tables:
+                size = len(patients)
+                edges = [np.full(size, edge) for edge in (first + 1 - DAY, last)]
+                named = [patients, pa.array([name] * size, pa.string())]
+                columns = named + [arrow(edge, schema.field("start").type) for edge in edges]
+                writer.write_table(pa.table(columns, schema=schema))
+                self.report.drafted["observed"] += size
+                self.report.written["observed"] += size
+
+    def _persons_of_lake(self) -> dict[str, int | None]:
+        """Return birth dates of the persons that other ingests brought into the lake."""
+        births: dict[str, int | None] = {}
+        for path in sorted((self.lake / "patients").glob("*.parquet")):
+            if path.stem != self.name:
+                held = pq.read_table(path)
+                days = held.column("birth_date").cast(pa.int64()) if "birth_date" in held.schema.names else None
+                births |= zip(
+                    held.column("patient_id").to_pylist(), days.to_pylist() if days else [None] * held.num_rows
+                )
+        return births
+
+    def _promote(self) -> None:
+        """Rename the finished files into place and take away what this ingest no longer writes."""
+        for name in TABLES:
+            made, place = self.work / "tables" / f"{name}.parquet", self.lake / name / f"{self.name}.parquet"
+            if made.is_file():
+                place.parent.mkdir(exist_ok=True)
+                made.replace(place)
+            else:
+                place.unlink(missing_ok=True)
+        kept = self.lake / QUARANTINE / self.name
+        shutil.rmtree(kept, ignore_errors=True)
+        kept.parent.mkdir(exist_ok=True)
+        document = orjson.dumps(self.report.document(), option=orjson.OPT_INDENT_2)
+        (self.work / "quarantine" / "report.json").write_bytes(document + b"\n")
+        (self.work / "quarantine").replace(kept)

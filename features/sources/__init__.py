@@ -1,0 +1,47 @@
+"""Sources: one class per origin, which turns raw files into drafts of canonical rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from features.errors import InputError
+from features.sources.draft import Draft
+from features.sources.fhir import Fhir
+from features.sources.nhanes import Nhanes
+
+
+class Source(Protocol):
+    """One reading of one folder: events first, then the persons."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def births(self) -> Mapping[str, int | None]:
+        """Birth date (the end of its day) of every person, once the events have been read."""
+        ...
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Event tables that the files watched, once the events have been read."""
+        ...
+
+    def events(self) -> Iterator[Draft]:
+        """Yield the rows of all event tables but patients and family_history."""
+        ...
+
+    def persons(self, first_contact: Mapping[str, int]) -> Iterator[Draft]:
+        """Yield patients and family_history, given when the hospital first knew anything of a patient."""
+        ...
+
+
+SOURCES: tuple[type[Fhir] | type[Nhanes], ...] = (Fhir, Nhanes)
+
+
+def source(name: str) -> type[Fhir] | type[Nhanes]:
+    """Return the source of that name, or raise InputError naming the nearest."""
+    known = {each.name: each for each in SOURCES}
+    if name not in known:
+        raise InputError(f"no source '{name}'", where="features.sources", given=name, known=tuple(known))
+    return known[name]
