@@ -79,27 +79,18 @@ def nhanes(
 def codes(
     lake: Annotated[Path, typer.Option(help="Folder of the lake.")],
     out: Annotated[Path, typer.Option(help="CSV to fill in and pass back as the lake's codemap.csv.")],
-    unmapped: Annotated[bool, typer.Option("--unmapped", help="Codes that no codelist holds.")] = True,
+    unmapped: Annotated[bool, typer.Option("--unmapped", help="Codes that no codelist holds.")] = False,
 ) -> None:
     """Write the codes that no codelist holds, most frequent first, with the three nearest by name."""
     from features.unmapped import write_unmapped
 
-    try:
-        count, rows = write_unmapped(lake, out)
-    except InputError as error:
-        _refused(error)
+    if not unmapped:
+        raise InputError("nothing was asked for", where="codes", remedy="add --unmapped")
+    count, rows = write_unmapped(lake, out)
     typer.echo(f"{count:,} codes on {rows:,} rows are in no codelist: {out}")
 
 
 def _told(source: str, folder: Path, lake: Path) -> None:
-    try:
-        report = ingest(source, folder, lake)
-    except InputError as error:
-        _refused(error)
+    report = ingest(source, folder, lake)
     typer.echo("\n".join(report.lines()))
     typer.echo(f"\nlake: {lake}\nset aside and counts: {lake / '_quarantine' / report.name}")
-
-
-def _refused(error: InputError) -> None:
-    typer.echo(str(error), err=True)
-    raise typer.Exit(2)

@@ -18,6 +18,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from features.codemap import read_codemap
 from features.coding import codelists, in_units
 from features.columns import arrow, plain, told
 from features.instants import DAY, end_of_day, moment
@@ -58,7 +59,8 @@ class Intake:
     def __init__(self, source: Source, tally: Tally, name: str, lake: Path) -> None:
         self.source, self.tally, self.name, self.lake = source, tally, name, lake
         self.work = lake / f".ingest-{name}"
-        self.report = Report(source.name, name, tally.read, tally.unread)
+        self.codemap = read_codemap(lake)
+        self.report = Report(source.name, name, tally.read, tally.unread, self.codemap.digest)
         self.births: dict[str, int | None] = {}
         self.stays: dict[str, tuple[int, int]] = {}
         self.first_contact: dict[str, int] = {}
@@ -105,7 +107,9 @@ class Intake:
 
     def _land(self, spool: Spool) -> None:
         """Stream one table through the checks into its file."""
-        contradictions = inverted(spool.batches()) if spool.name == "observations" else np.empty(0, np.uint64)
+        contradictions = (
+            inverted(spool.batches(), self.codemap) if spool.name == "observations" else np.empty(0, np.uint64)
+        )
         schema = table(spool.name).arrow()
         writer: pq.ParquetWriter | None = None
         for drafted in spool.batches():
@@ -137,7 +141,10 @@ class Intake:
         lists = np.full(rows, None, object)
         read, contradicted = np.ones(rows, bool), np.zeros(rows, bool)
         if TABLES[name].clinical:
-            lists = codelists(columns["code_system"], columns["code"])
+            units = columns.get("unit", np.full(rows, None, object))
+            systems, codes, units = self.codemap.apply(columns["code_system"], columns["code"], units)
+            columns |= {"code_system": systems, "code": codes, "unit": units}
+            lists = codelists(systems, codes)
         names = np.array([each.name if each else None for each in lists], object)
         if name == "observations":
             columns["value"], columns["unit"], read = in_units(lists, columns["value"], columns["unit"])

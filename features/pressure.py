@@ -7,7 +7,10 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
+from features.codemap import Codemap
 from features.coding import codelists, in_units
+from features.columns import plain
+from features.quality import MISSING
 
 COLUMNS = ("patient_id", "time", "code_system", "code", "value", "unit", "_panel")
 
@@ -24,36 +27,23 @@ def reading(patients: np.ndarray, times: np.ndarray, panels: np.ndarray) -> np.n
     return name
 
 
-def inverted(batches: Iterable[pa.RecordBatch]) -> np.ndarray:
+def inverted(batches: Iterable[pa.RecordBatch], codemap: Codemap) -> np.ndarray:
     """Return the names of readings whose highest systolic lies below their lowest diastolic, sorted."""
     names: list[np.ndarray] = []
     values: list[np.ndarray] = []
     upper: list[np.ndarray] = []
     for batch in batches:
-        column = {name: batch.column(name) for name in COLUMNS}
-        lists = codelists(
-            column["code_system"].to_numpy(zero_copy_only=False), column["code"].to_numpy(zero_copy_only=False)
-        )
+        column = {name: plain(batch.column(name)) for name in COLUMNS}
+        systems, codes, units = codemap.apply(column["code_system"], column["code"], column["unit"])
+        lists = codelists(systems, codes)
         names_of = np.array([each.name if each else "" for each in lists], object)
         rows = np.flatnonzero((names_of == "systolic") | (names_of == "diastolic"))
-        if not len(rows):
-            continue
-        taken = batch.take(pa.array(rows))
-        value, _, read = in_units(
-            lists[rows],
-            taken.column("value").fill_null(np.nan).to_numpy(zero_copy_only=False),
-            taken.column("unit").to_numpy(zero_copy_only=False),
-        )
-        usable = read & ~np.isnan(value)
-        names.append(
-            reading(
-                taken.column("patient_id").to_numpy(zero_copy_only=False),
-                taken.column("time").fill_null(0).to_numpy(zero_copy_only=False),
-                taken.column("_panel").to_numpy(zero_copy_only=False),
-            )[usable]
-        )
-        values.append(value[usable])
-        upper.append((names_of[rows] == "systolic")[usable])
+        value, _, read = in_units(lists[rows], column["value"][rows], units[rows])
+        rows, value = rows[read & ~np.isnan(value)], value[read & ~np.isnan(value)]
+        time = np.where(column["time"] == MISSING, 0, column["time"])
+        names.append(reading(column["patient_id"][rows], time[rows], column["_panel"][rows]))
+        values.append(value)
+        upper.append(names_of[rows] == "systolic")
     if not names:
         return np.empty(0, np.uint64)
     return _contradictions(np.concatenate(names), np.concatenate(values), np.concatenate(upper))

@@ -15,13 +15,15 @@ class Report:
     """Counts of one ingest; the same input gives the same report.
 
     ``drafted`` and ``written`` count rows by table (a visit that was booked, began and ended is three
-    versions of one event, so three rows), ``voided`` those that retract an event; ``quarantined`` counts rows and unreadable records by (table, reason).
+    versions of one event, so three rows), ``voided`` those that retract an event; ``quarantined``
+    counts rows and unreadable records by (table, reason); ``codemap`` is the SHA-256 of the lake's code map.
     """
 
     source: str
     name: str
     read: Counter[str] = field(default_factory=Counter)
     unread: Counter[str] = field(default_factory=Counter)
+    codemap: str | None = None
     drafted: Counter[str] = field(default_factory=Counter)
     written: Counter[str] = field(default_factory=Counter)
     voided: Counter[str] = field(default_factory=Counter)
@@ -36,6 +38,7 @@ class Report:
         return {
             "source": self.source,
             "name": self.name,
+            "codemap": self.codemap,
             "records_read": dict(sorted(self.read.items())),
             "records_not_read": dict(sorted(self.unread.items())),
             "tables": {

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import csv
 import difflib
+import functools
+import re
 from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from features.codemap import HEADER
 from features.codes import all_codelists
 from features.coding import codelist_of
 from features.errors import InputError
 from features.schema import TABLES
 
-HEADER = ("table", "code_system", "code", "display", "unit", "to_system", "to_code", "unit_to", "reviewer", "date")
 _COLUMNS = ("code_system", "code", "display", "unit")
+_WORD = re.compile(r"[a-z0-9]{3,}|[\u4e00-\u9fff]")
 _KINDS = {
     "diagnoses": ("diagnosis",),
     "family_history": ("diagnosis",),
@@ -41,26 +44,41 @@ def write_unmapped(lake: Path, out: Path) -> tuple[int, int]:
     waiting = out.with_name(f".{out.name}.part")
     with waiting.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow((*HEADER, "rows", "near_1", "near_2", "near_3"))
+        writer.writerow((*HEADER, "table", "rows", "near_1", "near_2", "near_3"))
         ordered = sorted(found.items(), key=lambda each: (-each[1], tuple(str(part) for part in each[0])))
         for (table, system, code, display, unit), rows in ordered:
             near = nearest(table, display or code or "")
-            stated = (table, system or "", code or "", display or "", unit or "")
-            writer.writerow((*stated, "", "", "", "", "", rows, *near, *[""] * (3 - len(near))))
+            stated = (system or "", code or "", display or "", unit or "")
+            writer.writerow((*stated, "", "", "", "", "", table, rows, *near))
     waiting.replace(out)
     return len(found), sum(found.values())
 
 
 def nearest(table: str, name: str) -> list[str]:
-    """Return the three codelist entries of the table's kind whose zh or en name comes nearest."""
-    names: dict[str, str] = {}
-    for each in all_codelists():
-        if each.kind in _KINDS[table]:
-            for (system, code), (zh, en) in each.names.items():
-                for word in (zh, en.lower()):
-                    names.setdefault(word, f"{each.name}: {system} {code} {zh} {en}")
-    words = difflib.get_close_matches(name.lower(), names, n=6, cutoff=0.3)
-    return list(dict.fromkeys(names[word] for word in words))[:3]
+    """Return the three codelist entries of the table's kind whose zh or en name comes nearest.
+
+    Nearest by the share of words in common, then by the likeness of the letters.
+    """
+    likeness: dict[str, float] = {}
+    matcher = difflib.SequenceMatcher(a="", b=name.lower(), autojunk=False)
+    words = set(_WORD.findall(name.lower()))
+    for word, entry in _names(_KINDS[table]):
+        matcher.set_seq1(word)
+        own = set(_WORD.findall(word))
+        score = 2 * len(words & own) / max(len(words | own), 1) + matcher.ratio()
+        likeness[entry] = max(score, likeness.get(entry, 0.0))
+    return sorted(likeness, key=lambda entry: (-likeness[entry], entry))[:3]
+
+
+@functools.cache
+def _names(kinds: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (word.lower(), f"{each.name}: {system} {code} {zh} {en}")
+        for each in all_codelists()
+        if each.kind in kinds
+        for (system, code), (zh, en) in sorted(each.names.items())
+        for word in (zh, en)
+    )
 
 
 def _unmapped(lake: Path) -> Counter[tuple[str, str | None, str | None, str | None, str | None]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from features.instants import DAY
 from features.sources.draft import Draft
 from features.sources.fhir.elements import (
     Json,
@@ -15,13 +14,13 @@ from features.sources.fhir.elements import (
     medicine,
     reference,
     single,
+    soon,
     updated,
     version,
     when,
     words,
 )
 from features.sources.fhir.files import Record
-from features.sources.timing import timing
 
 _ORIGINS = {
     "laboratory": "laboratory",
@@ -75,7 +74,7 @@ def observation(resource: Json, at: Record) -> Iterator[Draft]:
         or period.get("start")
     )
     happened = happened or issued
-    seen = known(happened, issued, _soon(happened, updated(resource))) if happened else None
+    seen = known(happened, issued, soon(happened, updated(resource))) if happened else None
     name = f"Observation/{resource['id']}"
     common = {
         "patient_id": reference(resource.get("subject")),
@@ -176,13 +175,6 @@ def _happened(instant: When | None, seen: int | None) -> int | None:
     if instant is None:
         return None
     return min(instant.last, seen) if seen is not None and seen >= instant.first else instant.last
-
-
-def _soon(happened: When | None, stamp: When | None) -> When | None:
-    """Return a last-updated stamp unless it is so late that it tells of an edit or an export."""
-    if happened and stamp and stamp.last - happened.last > timing().latest_update_days * DAY:
-        return None
-    return stamp
 
 
 def _last(instant: When | None) -> int | None:

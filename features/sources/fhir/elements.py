@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from features.instants import DAY, end_of_day, micros
 from features.params import general
+from features.sources.timing import timing
 
 Json = dict[str, Any]
 
@@ -94,6 +95,13 @@ def known(happened: When, *stated: When | None) -> int | None:
         if instant is not None and instant.last >= happened.first:
             return instant.last
     return None
+
+
+def soon(happened: When | None, stamp: When | None) -> When | None:
+    """Return a last-updated stamp unless it is so late that it tells of an edit or an export."""
+    if happened and stamp and stamp.last - happened.last > timing().latest_update_days * DAY:
+        return None
+    return stamp
 
 
 def coded(concept: Json | None) -> Json:

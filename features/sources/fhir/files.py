@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
@@ -62,7 +63,7 @@ def records(path: Path, name: str) -> Iterator[Record]:
     try:
         with cast("IO[bytes]", gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as stream:
             yield from _bundle(stream.read(), name) if bundle else _lines(stream, name)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(
             "the file cannot be read to its end", where=name, remedy="copy it again; nothing was written"
         ) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from features.sources.draft import Draft
-from features.sources.fhir.elements import Json, encounter_of, known, reference, updated, version, when, words
+from features.sources.fhir.elements import Json, encounter_of, known, reference, soon, updated, version, when, words
 from features.sources.fhir.files import Record
 
 KINDS = {
@@ -70,7 +70,7 @@ def encounter(resource: Json, at: Record) -> Iterator[Draft]:
         **common,
         "end": end.last if end else None,
         "status": final,
-        "known_at": known(over, updated(resource)) if over else None,
+        "known_at": known(over, soon(over, updated(resource))) if over else None,
         "version": number + len(before),
         "void": stated == "entered-in-error",
     }
