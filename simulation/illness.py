@@ -61,13 +61,13 @@ def _cough(people: People, body: Physiology) -> np.ndarray:
 
 
 DISEASES: tuple[Disease, ...] = (
-    Disease("diabetes", "E11.9", "2型糖尿病", "内分泌科", lambda p, b: b.glycaemia, 6.5, 0.16, 0.9, 7.0),
+    Disease("diabetes", "E11.9", "2型糖尿病", "内分泌科", lambda p, b: b.glycaemia, 6.45, 0.17, 0.9, 7.0),
     Disease("hypertension", "I10", "原发性高血压", "心内科", lambda p, b: b.systolic, 146.0, 6.0, 0.6, 9.0),
     Disease("dyslipidaemia", "E78.5", "高脂血症", "心内科", lambda p, b: b.ldl, 4.0, 0.25, 0.5, 6.0),
     Disease("coronary_heart_disease", "I25.1", "冠心病", "心内科", _vessels, 97.0, 7.0, 0.3, 5.0),
     Disease("heart_failure", "I50.9", "心力衰竭", "心内科", _failing_heart, 105.0, 7.0, 0.3, 3.0),
     Disease("stroke", "I63.9", "脑梗死", "神经内科", _vessels, 102.0, 7.0, 0.25, 4.0),
-    Disease("copd", "J44.9", "慢性阻塞性肺疾病", "呼吸科", _cough, 36.0, 5.5, 0.6, 1.5),
+    Disease("copd", "J44.9", "慢性阻塞性肺疾病", "呼吸科", _cough, 33.0, 6.0, 0.6, 1.0),
     Disease("chronic_kidney_disease", "N18.3", "慢性肾脏病3期", "肾内科", lambda p, b: -b.egfr, -54.0, 5.5, 0.5, 5.0),
     Disease("osteoporosis", "M81.9", "骨质疏松", "骨科", _bone, 88.0, 6.0, 0.25, 5.0),
     Disease("depression", "F32.9", "抑郁发作", "心理科", _low_mood, 4.2, 0.7, 0.4, 4.0),

@@ -117,7 +117,7 @@ PANELS: tuple[Panel, ...] = (
     Panel(
         "fasting glucose",
         (FASTING,),
-        0.12,
+        0.18,
         0.97,
         0.5,
         ("diabetes",),
@@ -126,7 +126,7 @@ PANELS: tuple[Panel, ...] = (
     Panel(
         "hba1c",
         (Analyte("4548-4", "%", "糖化血红蛋白", lambda b, e: b.glycaemia + 0.13 * e),),
-        0.07,
+        0.1,
         0.45,
         0.5,
         ("diabetes",),

@@ -72,7 +72,7 @@ def physiology(people: People, grid: Grid, setting: Setting, rng: np.random.Gene
     bmi = np.clip(bmi + _wander(rng, shape, 0.97, 0.15), 15.5, 46)
     bmi = np.where(age < 18, np.clip(bmi - 5, 13, 40), bmi)
     gene = people.gene_metabolic[:, None]
-    above = 0.62 + 0.006 * (adult - 50) + 0.035 * (bmi[:, :1] - 24) + 0.11 * gene + np.abs(trait(0.16))
+    above = 0.62 + 0.009 * (adult - 50) + 0.04 * (bmi[:, :1] - 24) + 0.11 * gene + np.abs(trait(0.14))
     growth = setting.glycaemic_drift * np.exp(0.7 * trait(1.0) + 0.06 * (bmi[:, :1] - 24) + 0.3 * gene)
     glycaemia = 4.75 + np.clip(above, 0.25, 2.2) * np.exp(np.clip(growth, 0, 0.35) * year)
     glycaemia = np.clip(glycaemia + _wander(rng, shape, 0.85, 0.03), 4.4, 9.5)
