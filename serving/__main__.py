@@ -85,7 +85,7 @@ def load(home: Path, lake: Path) -> None:
     from features.lake import Lake
     from features.store import EventStore
 
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = EventStore(home / "events.db")
     store.load(Lake(lake))
     store.close()

@@ -95,7 +95,7 @@ def demo_keys(home: Path) -> dict[str, str]:
     dict
         Name (``outreach``, ``compliance``) to the key itself, which is kept nowhere.
     """
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = home / KEYS
     rows = orjson.loads(file.read_bytes())["keys"] if file.is_file() else []
     rows = [row for row in rows if not row.get("demo")]

@@ -55,7 +55,7 @@ def approve(file: Path, home: Path, ledger: Ledger, approver: str) -> Proposal:
     if not place.is_dir():
         source = _artefact(proposal)
         manifest.read(source, proposal.digest)
-        place.parent.mkdir(parents=True, exist_ok=True)
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = place.with_name(place.name + ".new")
         shutil.rmtree(fresh, ignore_errors=True)
         shutil.copytree(source, fresh)

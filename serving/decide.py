@@ -88,7 +88,7 @@ def _drafts(desk: Desk, question: Question, upto: int) -> list[Draft]:
     refused = "unknown_patient" if not question.known else consent.refusal
     row = np.empty(0) if refused else desk.models.vector(tables, question.patient_id, question.at)
     stale, too_old = ([], False) if refused else desk.freshness.judge(question.at)
-    drafts = []
+    drafts, origins = [], None
     for name in question.tasks:
         served = desk.models.scored[name]
         draft = Draft(question, served, consent, upto)
@@ -102,7 +102,8 @@ def _drafts(desk: Desk, question: Question, upto: int) -> list[Draft]:
         elif too_old:
             draft.refuse("stale")
         else:
-            draft.score(_fields(desk, served, row, tables, question), stale)
+            origins = _origins(desk, question, tables) if origins is None else origins
+            draft.score(explained(served, desk.models.inputs(row, name), origins), stale)
     return drafts
 
 
@@ -130,9 +131,8 @@ def explained(served: Served, row: np.ndarray, origins: Mapping[str, Mapping[str
         raise Problem(503, "the explanation does not add up, so there is no score", code="explanation_fault") from None
 
 
-def _fields(
-    desk: Desk, served: Served, row: np.ndarray, tables: Mapping[str, pa.Table], question: Question
-) -> dict[str, Any]:
+def _origins(desk: Desk, question: Question, tables: Mapping[str, pa.Table]) -> dict[str, dict[str, Any]]:
+    """Return the event behind each input of the tasks asked: once for all of them."""
     assert question.patient_id is not None
-    origins = provenance(desk.models.plan, tables, question.patient_id, question.at, served.scorer.spec.names)
-    return explained(served, desk.models.inputs(row, served.task.name), origins)
+    names = [name for task in question.tasks for name in desk.models.scored[task].scorer.spec.names]
+    return provenance(desk.models.plan, tables, question.patient_id, question.at, tuple(dict.fromkeys(names)))

@@ -26,7 +26,7 @@ from serving.access import demo_keys
 
 HOME = Path("var/demo")
 HOST, PORT = "127.0.0.1", 3000
-PATIENTS, YEARS, SEED = 3000, 3, 7
+PATIENTS, YEARS, SEED = 6000, 3, 7
 TASKS = ("self_test_diabetes", "churn_90d", "diabetes_12m", "copd_12m", "content_affinity")
 ASKED = ["churn_90d", "diabetes_12m"]
 ANSWERS = {

@@ -80,7 +80,7 @@ class Ledger:
     """
 
     def __init__(self, path: Path, patience_s: float = 10.0) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
         self._db = sqlite3.connect(path, isolation_level=None, timeout=patience_s, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")

@@ -132,8 +132,9 @@ class Models:
                 served[name] = _load(home, name, approval)
                 if served[name].task.kind == "affinity":
                     recommender = Recommender.load(folder(home, name, approval["digest"]), approval["digest"])
-            except InputError as error:
-                refused[name] = error.what
+            except Exception as error:
+                served.pop(name, None)
+                refused[name] = type(error).__name__
                 log().error("model refused", task=name, digest=approval["digest"], **where(error))
         return cls(served, _plan(tuple(served.values())), refused, recommender)
 

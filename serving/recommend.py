@@ -59,7 +59,8 @@ def for_one(desk: Desk, question: Question, k: int, channel: str) -> Listed:
     assert question.patient_id is not None
     served, recommender = desk.models.served[TASK], desk.models.recommender
     assert recommender is not None
-    tables = desk.store.tables(question.patient_id)
+    upto = desk.store.last_seq()
+    tables = desk.store.tables(question.patient_id, upto=upto)
     consents, born = known(tables.get("consents"), question.now), birth(tables.get("patients"), question.now)
     consent = standing(consents, question.purpose, question.now, born, desk.settings)
     refused = consent.refusal
@@ -68,7 +69,7 @@ def for_one(desk: Desk, question: Question, k: int, channel: str) -> Listed:
         failed = unfit(served.task, desk.models.columns(vector, served.task.cohort.needs))
         refused = failed[0] if failed else None
     if refused is not None:
-        return _listed(question, channel, True, served, consent, [], {}, refused)
+        return _listed(question, channel, True, served, consent, [], {}, refused, upto)
     reader = Reader(
         None if born is None else (question.at - born) / YEAR_US,
         conditions(tables, question.at),
@@ -80,7 +81,7 @@ def for_one(desk: Desk, question: Question, k: int, channel: str) -> Listed:
         _shown(item, place + 1, float(ranked.affinity[place]), _reasons(served, ranked, place))
         for place, item in enumerate(ranked.items)
     ]
-    return _listed(question, channel, True, served, consent, shown, dict(withheld), None)
+    return _listed(question, channel, True, served, consent, shown, dict(withheld), None, upto)
 
 
 def _read(tables: Mapping[str, pa.Table], at: int) -> list[tuple[str, int]]:
@@ -117,6 +118,7 @@ def _listed(
     shown: Sequence[dict[str, Any]],
     withheld: Mapping[str, str],
     refused: str | None,
+    upto: int | None = None,
 ) -> Listed:
     list_id, asker = uuid.uuid4().hex, question.principal
     model = None if served is None else served.named()
@@ -149,6 +151,7 @@ def _listed(
         "personalised": personalised,
         "as_of": instants.iso(question.at),
         "recorded_at": instants.iso(question.now),
+        "store_seq": upto,
         "outcome": refused or "listed",
     }
     payload = {

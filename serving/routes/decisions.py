@@ -19,19 +19,20 @@ if TYPE_CHECKING:
 
 
 async def decision(call: Call) -> Response:
-    entry = await call.desk.run(recorded, call.desk, call.principal, call.path("id"))
+    entry = await call.desk.run(recorded, call.desk, call.principal, call.path("id"), ("decision", "list"))
     return answer(shown(entry))
 
 
-def recorded(desk: Desk, principal: Principal, decision_id: str) -> Entry:
-    """Return a decision and record that it was read.
+def recorded(desk: Desk, principal: Principal, decision_id: str, kinds: tuple[str, ...] = ("decision",)) -> Entry:
+    """Return a decision (of content, a list) and record that it was read.
 
     Raises
     ------
     Problem
         404 where there is none; 403 for a clinician of another department.
     """
-    entry = desk.ledger.entry("decision", decision_id)
+    found = (desk.ledger.entry(kind, decision_id) for kind in kinds)
+    entry = next((each for each in found if each is not None), None)
     if entry is None:
         raise Problem(404, "no such decision", code="unknown_decision", field="id")
     if principal.role == "clinician" and entry.header["department"] != principal.department:

@@ -26,6 +26,7 @@ import features
 from features import instants
 from features.instants import DAY
 from features.lake import Lake
+from features.params import section
 from features.plan import compile_plan
 from features.schema import table
 from features.store import EventStore
@@ -33,6 +34,8 @@ from serving import approvals
 from serving.access import demo_keys
 from serving.ledger import Ledger
 from training import manifest
+from training.affinity.recommender import CANDIDATES
+from training.affinity.recommender import spec as affinity_spec
 from training.models import logistic
 from training.models.values import ModelValues
 from training.scorer import Scorer
@@ -164,10 +167,12 @@ def scorer_of(task: Task, rows: int = 600) -> Scorer:
     )
 
 
-def approved(home: Path, work: Path, scorer: Scorer, card: dict[str, Any]) -> None:
+def approved(
+    home: Path, work: Path, scorer: Scorer, card: dict[str, Any], beside: dict[str, str] | None = None
+) -> None:
     """Save an artefact and take it through a proposal and its approval."""
     task = scorer.task
-    digest = scorer.save(work / task, card)
+    digest = scorer.save(work / task, card, beside)
     assert manifest.digest_of(work / task) == digest
     proposal = work / f"{task}.json"
     told = {"task": task, "version": "1", "digest": digest, "author": "scientist", "artefact": str(work / task)}
@@ -180,7 +185,6 @@ def approved(home: Path, work: Path, scorer: Scorer, card: dict[str, Any]) -> No
 @functools.cache
 def self_test_scorer() -> Scorer:
     """Fit a small logistic regression to made-up answers."""
-    from features.params import section
     from features.vector import Feature, VectorSpec
 
     task = task_named("self_test_diabetes")
@@ -217,6 +221,55 @@ def self_test_scorer() -> Scorer:
     )
 
 
+def affinity() -> tuple[Scorer, str]:
+    """Fit a small head to made-up rows, with the state of the small hospital's items beside it."""
+    task = task_named("content_affinity")
+    spec = affinity_spec(task.purposes)
+    rng = np.random.default_rng(3)
+    x = rng.gamma(2.0, 1.0, (500, len(spec.names)))
+    y = (x[:, 0] + 2 * x[:, 5] + rng.normal(size=500) > 6).astype(float)
+    fitted = logistic.fit(x, y, np.arange(500).astype(str), spec.names, spec.names, section("models", ModelValues))
+    scorer = Scorer.of(fitted, task=task.name, horizon_days=1, spec=spec, bands=(0.2, 0.5, 0.8), calibration=(1.0, 0.0))
+    names = [row["content_id"] for row in contents()]
+    state = {
+        "trained_at": NOW - DAY,
+        "half_life_h": 24.0,
+        "items": names,
+        "topics": [row["topics"] for row in contents()],
+        "clinical": {"hypertension": "hypertension"},
+        "recent": [1.0 + number for number in range(len(names))],
+        "week": [2.0 + number for number in range(len(names))],
+        "near": [[[(number + 1) % len(names)], [0.5]] for number in range(len(names))],
+    }
+    return scorer, orjson.dumps(state).decode()
+
+
+def contents() -> list[dict[str, Any]]:
+    """Return the small hospital's items: seven to show, and one withheld for each reason."""
+    good: dict[str, Any] = {
+        "topics": ["diet"],
+        "layer": "basic",
+        "format": "article",
+        "published_at": NOW - 30 * DAY,
+        "expires_at": NOW + 300 * DAY,
+        "reviewers": ["d1", "d2", "d3"],
+        "contraindications": [],
+        "sensitive": False,
+    }
+    rows = [{**good, "content_id": f"c{number}", "title": f"item {number}"} for number in range(8)]
+    rows[3] |= {"topics": ["hypertension"]}
+    withheld: dict[str, dict[str, Any]] = {
+        "not_published": {"published_at": NOW + DAY},
+        "not_reviewed": {"reviewers": ["d1", "d2"]},
+        "expired": {"expires_at": NOW - DAY},
+        "wording": {"title": "治愈率第一"},
+        "age": {"min_age": 80.0},
+        "contraindicated": {"contraindications": ["hypertension"]},
+        "sensitive": {"sensitive": True},
+    }
+    return rows + [{**good, "title": why, **changes, "content_id": why} for why, changes in withheld.items()]
+
+
 @dataclass(frozen=True)
 class Hospital:
     """A state folder ready to be served, and its keys."""
@@ -233,6 +286,7 @@ def lake(folder: Path) -> Lake:
     by_table: dict[str, list[dict[str, Any]]] = {}
     for name, row in people():
         by_table.setdefault(name, []).append(row)
+    by_table["contents"] = contents()
     for name, rows in by_table.items():
         schema = table(name).arrow()
         columns = [pa.array([row.get(column.name) for row in rows], column.type) for column in schema]
@@ -250,6 +304,8 @@ def build(home: Path, work: Path) -> Hospital:
     for name, card in (("churn_90d", {}), ("diabetes_12m", {}), ("copd_12m", {"exploratory": True})):
         approved(home, work, scorer_of(task_named(name)), card)
     approved(home, work, self_test_scorer(), {})
+    scorer, state = affinity()
+    approved(home, work, scorer, {}, {CANDIDATES: state})
     return Hospital(home, demo_keys(home))
 
 

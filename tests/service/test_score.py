@@ -202,7 +202,7 @@ def test_a_decision_is_read_by_compliance_and_the_reading_recorded(
 
 def test_models_name_version_and_digest(outreach: httpx.Client) -> None:
     told = {model["task"]: model for model in outreach.get("/v1/models").json()["models"]}
-    assert set(told) == {"churn_90d", "diabetes_12m", "copd_12m", "self_test_diabetes"}
+    assert set(told) == {"churn_90d", "diabetes_12m", "copd_12m", "self_test_diabetes", "content_affinity"}
     decision = _ask(outreach)["decisions"][0]
     assert told["churn_90d"]["digest"] == decision["model"]["digest"]
     assert told["copd_12m"]["exploratory"] is True
