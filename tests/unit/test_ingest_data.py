@@ -1,0 +1,80 @@
+"""Public data through the FHIR source: counts per table, and what is set aside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from features.ingest import ingest
+
+pytestmark = [pytest.mark.data, pytest.mark.slow]
+
+
+def test_fhir_hospital(public_data: Path, tmp_path: Path) -> None:
+    report = ingest("fhir", public_data / "fhir_hospital", tmp_path)
+    assert report.read == {
+        "Patient": 1992,
+        "Encounter": 35615,
+        "Condition": 7644,
+        "Observation": 619000,
+        "MedicationRequest": 64877,
+        "FamilyMemberHistory": 3573,
+        "Coverage": 6760,
+    }
+    assert report.unread["FamilyMemberHistory (no disease)"] == 2017
+    assert {name: report.unread[name] for name in ("Procedure", "Immunization", "AllergyIntolerance")} == {
+        "Procedure": 3340,
+        "Immunization": 29788,
+        "AllergyIntolerance": 2025,
+    }
+    assert dict(report.written) == {
+        "encounters": 36811,
+        "diagnoses": 7618,
+        "observations": 685137,
+        "prescriptions": 64841,
+        "family_history": 7326,
+        "patients": 6991,
+        "observed": 9960,
+    }
+    assert dict(report.quarantined) == {
+        ("encounters", "birth_date_after_visit"): 258,
+        ("diagnoses", "birth_date_after_event"): 26,
+        ("observations", "birth_date_after_event"): 2587,
+        ("observations", "systolic_below_diastolic"): 8,
+        ("prescriptions", "birth_date_after_event"): 36,
+    }
+    visits = pq.read_table(tmp_path / "encounters")
+    assert _counts(visits, "status") == {
+        "planned": 724,
+        "in_progress": 724,
+        "finished": 35363,
+    }
+    assert len(visits["event_id"].unique()) == 35615 - 248
+    people = pq.read_table(tmp_path / "patients")
+    assert len(people["patient_id"].unique()) == 1992
+    dead = people.filter(pc.is_valid(people["deceased_at"]))
+    assert len(dead["patient_id"].unique()) == 97
+    assert pc.all(pc.greater_equal(dead["known_at"], dead["deceased_at"])).as_py()
+
+
+def test_mimic_on_fhir(public_data: Path, tmp_path: Path) -> None:
+    report = ingest("fhir", public_data / "mimic4demo_fhir", tmp_path)
+    assert (report.read["Patient"], report.read["Encounter"], report.read["Condition"]) == (100, 637, 5051)
+    diagnoses = pq.read_table(tmp_path / "diagnoses")
+    assert diagnoses.num_rows == 5051
+    assert set(_counts(diagnoses, "code_system")) == {"ICD-9-CM", "ICD-10-CM"}
+    assert pc.all(pc.greater_equal(diagnoses["known_at"], diagnoses["time"])).as_py()
+    assert report.unread["MedicationAdministration"] == 56535
+
+
+def test_synthea_bundles(public_data: Path, tmp_path: Path) -> None:
+    report = ingest("fhir", public_data / "fhir_synthea_r4", tmp_path)
+    assert (report.read["Patient"], report.read["Encounter"], report.read["Observation"]) == (30, 779, 3688)
+    assert not report.quarantined
+
+
+def _counts(table: object, column: str) -> dict[str, int]:
+    return {each["values"]: each["counts"] for each in pc.value_counts(table[column]).to_pylist()}  # type: ignore[index]
