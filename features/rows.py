@@ -63,15 +63,17 @@ def rows(found: pa.Table | None, program: Program, patients: pa.Array) -> Rows:
     read = _read(found, program)
     patient = pc.index_in(read["patient_id"], value_set=patients).fill_null(-1).to_numpy()
     time, known, version = (_longs(read[name]) for name in ("time", "known_at", "version"))
-    if read["time"].null_count:
-        patient = np.where(read["time"].is_valid().to_numpy(), patient, np.int32(-1))
+    if read["known_at"].null_count:
+        patient = np.where(read["known_at"].is_valid().to_numpy(), patient, np.int32(-1))
     at, text = _text(read["event_id"])
     rank = np.zeros(read.num_rows, np.int32)
     order, starts, until, tied = arrange(patient, len(patients), time, known, version, rank, at, text)
     if tied:
         order, starts, until, _ = arrange(patient, len(patients), time, known, version, _rank(read), at, text)
     signature, passes = _signatures(read, program)
-    keep: np.ndarray = ~read["void"].to_numpy() & (until > known)
+    keep = np.logical_not(read["void"].to_numpy()) & (until > known)
+    if read["time"].null_count:
+        keep &= read["time"].is_valid().to_numpy()
     if program.table != "patients":
         keep &= passes.any(axis=1)[signature]
     kept = order[keep[order]]
