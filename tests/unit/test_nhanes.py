@@ -35,6 +35,7 @@ def test_the_columns_are_clean() -> None:
     assert not (np.abs(numbers[numbers != 0]) < 1e-70).any()
 
 
+@pytest.mark.slow
 def test_the_people_as_a_lake(tmp_path: Path) -> None:
     report = ingest("nhanes", FOLDER, tmp_path)
     assert report.read == {"person": 8366}
