@@ -65,6 +65,10 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except InputError as error:
+        if hasattr(error, "attrition"):
+            from training.show import show_attrition
+
+            show_attrition(error.attrition)
         print(error, file=sys.stderr)
         sys.exit(2)
 

@@ -18,7 +18,14 @@ from training.split import PARTS
 
 
 class TooFew(InputError):
-    """A task is refused for want of patients or events; the numbers missing are named."""
+    """A task is refused for want of patients or events; the numbers missing are named.
+
+    ``attrition`` says where they were lost.
+    """
+
+    def __init__(self, data: Dataset, what: str) -> None:
+        super().__init__(f"refused: {what}", where=f"task {data.task.name}", remedy="wait for more patients")
+        self.attrition = data.log.rows()
 
 
 def judged(data: Dataset, overrides: tuple[str, ...] = ()) -> SampleSize:
@@ -29,7 +36,7 @@ def judged(data: Dataset, overrides: tuple[str, ...] = ()) -> SampleSize:
     parameters = logistic.parameters(logistic.terms(x if len(x) else data.x, data.spec.names, core, values))
     found = sample_size(*data.count(), max(parameters, 1))
     if found.verdict == "refused":
-        raise TooFew(f"refused: {found.text}", where=f"task {data.task.name}", remedy="wait for more patients")
+        raise TooFew(data, found.text)
     return found
 
 
@@ -47,7 +54,7 @@ def fit(data: Dataset, overrides: tuple[str, ...] = (), trials: int = 0) -> Fitt
     task, names, values = data.task, data.spec.names, model_values(overrides)
     for part in PARTS:
         if len(np.unique(data.rows(part)[1])) < 2:
-            raise TooFew(f"refused: the {part} part holds one class only; {size.text}", where=f"task {task.name}")
+            raise TooFew(data, f"the {part} part holds one class only; {size.text}")
     x, y, patient = data.rows("train")
     if trials:
         from training.tune import tuned

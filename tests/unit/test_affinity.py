@@ -100,13 +100,13 @@ def test_a_day_holds_first_touches_of_items_that_were_there(touches):
 
 
 def test_the_walk_offers_what_is_new_to_the_user_and_uses_the_past_alone(touches):
-    topics = Topics.of([frozenset({"diabetes"}), frozenset({"sleep"}), frozenset()])
+    topics = Topics.of([frozenset({"diabetes"}), frozenset({"low_salt"}), frozenset()], {"low_salt": "hypertension"})
     everything = np.arange(3)
     found = list(
         user_days(
             touches,
             topics,
-            lambda patient, at: frozenset({"sleep"}),
+            lambda patient, at: frozenset({"hypertension"}),
             lambda user, at: everything,
             24 * HOUR,
             2,

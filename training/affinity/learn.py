@@ -75,7 +75,7 @@ def learn(
         Too few items were opened on the training or the test days.
     """
     touches = given.touches
-    topics = Topics.of([item.topics for item in given.items])
+    topics = Topics.of([item.topics for item in given.items], values.clinical)
     start = first_cut(touches, values.test_days)
     begin = start - values.train_days * DAY
     active = sum(len(found) for _, found in touches.user_days(begin, values.train_days))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,24 +24,28 @@ NAMES = tuple(name for name, *_ in FEATURES)
 
 @dataclass(frozen=True)
 class Topics:
-    """Which item is about what: ``about`` is (items, topics) of 0 and 1."""
+    """Which item is about what: ``about`` is (items, topics) of 0 and 1.
+
+    ``clinical`` names the codelist that a topic belongs to, where it is not named as one itself.
+    """
 
     names: tuple[str, ...]
     about: np.ndarray
+    clinical: Mapping[str, str]
 
     @staticmethod
-    def of(topics: list[frozenset[str]]) -> Topics:
+    def of(topics: list[frozenset[str]], clinical: Mapping[str, str]) -> Topics:
         names = tuple(sorted(frozenset().union(*topics))) if topics else ()
         about = np.array([[name in each for name in names] for each in topics], dtype=float)
-        return Topics(names, about.reshape(len(topics), len(names)))
+        return Topics(names, about.reshape(len(topics), len(names)), clinical)
 
     def read(self, history: np.ndarray) -> np.ndarray:
         """Return (topics,) the share of a history that is about each topic."""
         return self.about[history].mean(axis=0) if len(history) else np.zeros(len(self.names))
 
     def held(self, conditions: frozenset[str]) -> np.ndarray:
-        """Return (topics,) 1 where a topic names one of the conditions."""
-        return np.array([name in conditions for name in self.names], dtype=float)
+        """Return (topics,) 1 where a topic belongs to one of the conditions."""
+        return np.array([self.clinical.get(name, name) in conditions for name in self.names], dtype=float)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,6 +74,8 @@ class Recommender:
         For each item the (places, similarities) of its neighbours.
     topics
         What each item was about.
+    clinical
+        Topic -> codelist that it belongs to.
     """
 
     scorer: Scorer
@@ -84,6 +86,7 @@ class Recommender:
     week: np.ndarray
     near: tuple[tuple[np.ndarray, np.ndarray], ...]
     topics: tuple[frozenset[str], ...]
+    clinical: Mapping[str, str]
 
     @classmethod
     def load(cls, folder: Path, digest: str) -> Recommender:
@@ -109,6 +112,7 @@ class Recommender:
             np.array(told["week"], dtype=np.float64),
             near,
             tuple(frozenset(each) for each in told["topics"]),
+            told["clinical"],
         )
 
     def rank(
@@ -178,7 +182,7 @@ class Recommender:
             for state, half_life in ((self.recent, self.half_life_h), (self.week, WEEK_H))
         ]
         read_before = [self.topics[self.places[name]] for name in dict.fromkeys(opened) if name in self.places]
-        topics = Topics.of([*(item.topics for item in offered), *read_before])
+        topics = Topics.of([*(item.topics for item in offered), *read_before], self.clinical)
         born = np.array([at if item.published_at is None else item.published_at for item in offered], dtype=np.int64)
         pool = Pool(at, popular[0], popular[1], born, topics)
         read = topics.read(np.arange(count, count + len(read_before)))
@@ -246,7 +250,7 @@ def fit_affinity(task: Task, lake: Lake, overrides: tuple[str, ...] = ()) -> Fit
         figures=flat(learned.figures),
         parameters={name: str(value) for name, value in values.model_dump().items()},
         notes=(*learned.notes, consent),
-        files={CANDIDATES: _state(learned, given)},
+        files={CANDIDATES: _state(learned, given, values.clinical)},
     )
 
 
@@ -260,7 +264,7 @@ def spec(purposes: tuple[str, ...]) -> VectorSpec:
     )
 
 
-def _state(learned: Learned, given: Readership) -> str:
+def _state(learned: Learned, given: Readership, clinical: Mapping[str, str]) -> str:
     near, items = learned.near, given.touches.items
     rows: list[Any] = [
         [near.neighbour[row].tolist(), [float(f"{weight:.6g}") for weight in near.weight[row]]]
@@ -272,6 +276,7 @@ def _state(learned: Learned, given: Readership) -> str:
             "half_life_h": learned.half_life_h,
             "items": [str(item) for item in items],
             "topics": [sorted(item.topics) for item in given.items],
+            "clinical": dict(clinical),
             "recent": learned.recent.tolist(),
             "week": learned.week.tolist(),
             "near": rows,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from pydantic import Field
 
 from features.params import Values, section
@@ -11,7 +13,8 @@ class AffinityValues(Values):
     """Settings of content affinity.
 
     ``half_lives_h`` are tried on the training days; ``test_days`` are the last days of the lake,
-    ``train_days`` those before; ``user_days`` caps the user-days that the head is fitted to.
+    ``train_days`` those before; ``user_days`` caps the user-days that the head is fitted to;
+    ``clinical`` says to which codelist a topic belongs that is not named as one.
     """
 
     half_lives_h: tuple[float, ...] = Field(min_length=1)
@@ -23,8 +26,10 @@ class AffinityValues(Values):
     shrinkage: float = Field(ge=0)
     reviewers: int = Field(ge=1)
     forbidden: tuple[str, ...]
+    clinical: dict[str, str]
     seed: int
 
 
+@functools.cache
 def affinity_values(overrides: tuple[str, ...] = ()) -> AffinityValues:
     return section("affinity", AffinityValues, overrides)
