@@ -82,7 +82,10 @@ def section(name: str, model: type[Section], overrides: tuple[str, ...] = ()) ->
         parts = key.strip().split(".")
         if not sign or parts[0] not in SECTIONS or len(parts) < 2:
             raise InputError(
-                f"cannot read the override '{text}'", where="--set", given=parts[0], known=SECTIONS,
+                f"cannot read the override '{text}'",
+                where="--set",
+                given=parts[0],
+                known=SECTIONS,
                 remedy="write section.name=value",
             )
         if parts[0] != name:
@@ -98,10 +101,18 @@ def section(name: str, model: type[Section], overrides: tuple[str, ...] = ()) ->
         at = ".".join([name, *(str(part) for part in first["loc"])])
         known = tuple(model.model_fields) if len(first["loc"]) == 1 else ()
         raise InputError(
-            first["msg"].lower(), where=f"params.yaml {at}", given=str(first["loc"][-1]) if first["loc"] else "",
+            first["msg"].lower(),
+            where=f"params.yaml {at}",
+            given=str(first["loc"][-1]) if first["loc"] else "",
             known=known,
         ) from None
 
 
 def general() -> General:
+    """Return the closed lists and the zone; read once for every params.yaml."""
+    return _general(path())
+
+
+@functools.cache
+def _general(_file: Path) -> General:
     return section("general", General)
