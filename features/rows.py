@@ -71,11 +71,11 @@ def rows(found: pa.Table | None, program: Program, patients: pa.Array) -> Rows:
     if tied:
         order, starts, until, _ = arrange(patient, len(patients), time, known, version, _rank(read), at, text)
     signature, passes = _signatures(read, program)
-    keep = np.logical_not(read["void"].to_numpy()) & (until > known)
+    keep = ~read["void"].to_numpy() & (until > known)
     if read["time"].null_count:
         keep &= read["time"].is_valid().to_numpy()
     if program.table != "patients":
-        keep &= passes.any(axis=1)[signature]
+        keep &= np.asarray(passes.any(axis=1))[signature]
     kept = order[keep[order]]
     counts = np.concatenate(([0], np.cumsum(keep[order])))
     values = np.empty((len(program.values), len(kept)))
