@@ -126,18 +126,18 @@ async def find_examples(keys: dict[str, str]) -> list[Example]:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}:{PORT}") as client:
             for patient in sorted(patients.to_pylist()):
-                examples = list(of_patient(patient, keys, "0"))
-                answers = [await send(client, example) for example in examples[:2]]
-                scored = answers[0] and not any(each.get("refused") for each in answers[0]["decisions"])
-                if scored and answers[1] and answers[1].get("items"):
-                    return list(of_patient(patient, keys, answers[0]["decisions"][0]["decision_id"]))
+                score, recommend, *_ = of_patient(patient, keys, decision="")
+                scored, listed = await send(client, score), await send(client, recommend)
+                if scored and listed and all(each.get("probability") is not None for each in scored):
+                    return list(of_patient(patient, keys, scored[0]["decision_id"]))
     raise InputError("no patient can be asked about", where="demo", remedy="remove var/demo and run make demo again")
 
 
-async def send(client: Any, example: Example) -> dict[str, Any] | None:
-    """Return the answer, or None for anything but a 200."""
+async def send(client: Any, example: Example) -> list[dict[str, Any]]:
+    """Return the decisions, or the items, of an answer; none of anything but a 200."""
     answer = await client.request(example.method, example.path, json=example.body, headers={"X-API-Key": example.key})
-    return dict(answer.json()) if answer.status_code == 200 else None
+    found = answer.json() if answer.status_code == 200 else {}
+    return list(found.get("decisions", found.get("items", ())))
 
 
 def of_patient(patient: str, keys: dict[str, str], decision: str) -> Iterator[Example]:
