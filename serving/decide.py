@@ -7,7 +7,8 @@ The answer exists only once its record is durable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -103,7 +104,9 @@ def _drafts(desk: Desk, question: Question, upto: int) -> list[Draft]:
             draft.refuse("stale")
         else:
             origins = _origins(desk, question, tables) if origins is None else origins
-            draft.score(explained(served, desk.models.inputs(row, name), origins), stale)
+            with alarmed(served):
+                fields = score(served, desk.models.inputs(row, name), origins)
+            draft.score(fields, stale)
     return drafts
 
 
@@ -115,8 +118,9 @@ def unfit(task: Task, columns: Mapping[str, np.ndarray]) -> tuple[str, str, str]
     return None
 
 
-def explained(served: Served, row: np.ndarray, origins: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Score one row of a model; count and log an explanation that does not add up.
+@contextlib.contextmanager
+def alarmed(served: Served) -> Iterator[None]:
+    """Count and log an explanation by a model that does not add up.
 
     Raises
     ------
@@ -124,7 +128,7 @@ def explained(served: Served, row: np.ndarray, origins: Mapping[str, Mapping[str
         503: there is no score.
     """
     try:
-        return score(served, row, origins)
+        yield
     except ExplanationFault:
         metrics.FAULTS.labels(served.task.name).inc()
         log().error("explanation fault", task=served.task.name, model=served.version, digest=served.digest)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from features import instants
 from serving.consent import YEAR_US, Standing, birth, known, standing
-from serving.decide import unfit
+from serving.decide import alarmed, unfit
 from serving.draft import code_version
 from serving.models import Served
 from serving.question import Question
@@ -76,7 +76,8 @@ def for_one(desk: Desk, question: Question, k: int, channel: str) -> Listed:
         "sensitive" in consent.categories and channel in desk.settings.private_channels,
     )
     allowed, withheld = safe(desk.items, reader, question.at)
-    ranked = recommender.rank(_read(tables, question.at), allowed, reader.conditions, question.at, k)
+    with alarmed(served):
+        ranked = recommender.rank(_read(tables, question.at), allowed, reader.conditions, question.at, k)
     shown = [
         _shown(item, place + 1, float(ranked.affinity[place]), _reasons(served, ranked, place))
         for place, item in enumerate(ranked.items)

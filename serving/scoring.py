@@ -65,7 +65,8 @@ def _worded(choice: Choice, fields: Mapping[str, Any], audience: str) -> dict[st
     most = max(behind, key=lambda value: abs(fields["contributions"][value["feature"]]))
     day = (most["time"] or "")[:10]
     unit = "" if most["unit"] == "1" else most["unit"]
-    shown = {"value": f"{most['value']:.6g} {unit}".strip()}
+    number = f"{most['value']:.4g}" if abs(most["value"]) < 10_000 else f"{most['value']:.0f}"
+    shown = {"value": f"{number} {unit}".strip()}
     texts = [
         {**shown, "label": most[f"label_{tongue}"], "date": day or undated, "window": _window(most, tongue)}
         for tongue, undated in (("zh", "无日期"), ("en", "no date"))

@@ -27,7 +27,8 @@ def decision_page(request: Request, record: Mapping[str, Any], form_token: str) 
         drawing = waterfall(
             record["base"], steps, record["margin"], {**texts, **{name: w[name] for name in ("base", "margin", "axis")}}
         )
-    shown = {**record, "question": record[f"question_{chosen}"]}
+    question = record[f"question_{chosen}"]
+    shown = {**record, "question": question[:1].upper() + question[1:]}
     return page(request, "decision.html", d=shown, groups=groups, drawing=drawing, form_token=form_token)
 
 

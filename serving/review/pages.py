@@ -89,7 +89,8 @@ def _after(request: Request) -> str:
 def _number(value: float | None) -> str:
     if value is None:
         return "\u2014"
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
+    text = f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 10_000 else f"{value:.4g}"
+    return text.replace("-", "\u2212")
 
 
 def _instant(value: str | int | None) -> int | None:

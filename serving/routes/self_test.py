@@ -10,7 +10,7 @@ from starlette.responses import Response
 from features.errors import InputError
 from serving.access import Principal
 from serving.consent import Standing
-from serving.decide import explained, record, unfit
+from serving.decide import alarmed, record, unfit
 from serving.draft import Draft
 from serving.ledger import Appender
 from serving.models import Served
@@ -19,6 +19,7 @@ from serving.problem import Problem, nearest
 from serving.question import Question
 from serving.route import Call, Route, answer, packed
 from serving.schemas import QuestionnaireAnswer, SelfTestAnswer, SelfTestRequest
+from serving.scoring import score
 from training.questionnaire import Questionnaire
 
 if TYPE_CHECKING:
@@ -83,7 +84,9 @@ def _report(desk: Desk, principal: Principal, name: str, asked: SelfTestRequest,
         draft.refuse(*failed)
     else:
         row = np.array([values[feature] for feature in served.scorer.spec.names])
-        draft.score(explained(served, row, {}), [])
+        with alarmed(served):
+            fields = score(served, row, {})
+        draft.score(fields, [])
     body = b""
 
     def finish(appender: Appender) -> None:

@@ -394,4 +394,11 @@ def compliance(service: Running) -> Iterator[httpx.Client]:
         yield client
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever needs the served hospital is slow: it waits for BentoML to start."""
+    for item in items:
+        if "service" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 REQUEST_ID = re.compile(r"[0-9a-f]{32}")

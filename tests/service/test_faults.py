@@ -19,6 +19,7 @@ from tests.service.conftest import CLOCK, Hospital, build
 
 ASKED = {"patient_id": "ok-1", "tasks": ["churn_90d"], "purpose": "care_followup", "explain": "full"}
 CORRUPTIONS = 50
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
