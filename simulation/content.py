@@ -69,7 +69,6 @@ class Catalogue:
     topic: np.ndarray
     second: np.ndarray
     format: np.ndarray
-    layer: np.ndarray
     quality: np.ndarray
     published: np.ndarray
     expires: np.ndarray
@@ -125,7 +124,6 @@ def catalogue(seed: int, grid: Grid) -> Catalogue:
         topic=topic,
         second=second,
         format=form,
-        layer=layer,
         quality=rng.normal(0, 0.5, ITEMS),
         published=published,
         expires=expires,

@@ -73,7 +73,7 @@ def _diastolic(b: Bedside, e: np.ndarray) -> np.ndarray:
 SYSTOLIC = Analyte("8480-6", "mmHg", "收缩压", lambda b, e: b.systolic + 7 * e, 0)
 DIASTOLIC = Analyte("8462-4", "mmHg", "舒张压", _diastolic, 0)
 HEART_RATE = Analyte("8867-4", "/min", "心率", lambda b, e: 74 + 2 * b.frailty + 8 * e, 0)
-FASTING = Analyte("14771-0", "mmol/L", "空腹血糖", lambda b, e: _fasting(b) + 0.4 * e, 2, "fasting")
+FASTING = Analyte("14771-0", "mmol/L", "空腹血糖", lambda b, e: _fasting(b) + 0.33 * e, 2, "fasting")
 MEAL = Analyte("14749-6", "mmol/L", "餐后2小时血糖", lambda b, e: 1.35 * _fasting(b) + 0.9 * e, 1, "2h")
 RANDOM = Analyte("14749-6", "mmol/L", "随机血糖", lambda b, e: _fasting(b) + 0.4 + 1.1 * np.abs(e), 1, "random")
 
@@ -125,7 +125,7 @@ PANELS: tuple[Panel, ...] = (
     ),
     Panel(
         "hba1c",
-        (Analyte("4548-4", "%", "糖化血红蛋白", lambda b, e: b.glycaemia + 0.13 * e),),
+        (Analyte("4548-4", "%", "糖化血红蛋白", lambda b, e: b.glycaemia + 0.1 * e),),
         0.1,
         0.45,
         0.5,

@@ -43,10 +43,6 @@ class People:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def age(self, day: np.ndarray | float) -> np.ndarray:
-        """Age in years on a day."""
-        return (day - self.birth) / 365.25
-
 
 def surrogates(first: int, count: int, seed: int) -> np.ndarray:
     """Return unguessable-looking, distinct ids: an odd multiplier permutes the numbers of 48 bits."""
@@ -60,7 +56,7 @@ def people(first: int, count: int, seed: int, grid: Grid, setting: Setting, rng:
     """Draw the patients ``first .. first + count`` of a hospital.
 
     Ages follow a hospital's outpatients rather than the population: 3 % children, the others
-    with a mean near 55 years. Smoking follows China's surveys: about half of men, 2-4 % of women.
+    with a mean near 55 years. Smoking is near China's surveys: four in ten men and 3 % of women smoke.
     """
     child = rng.random(count) < 0.03
     age = np.where(child, 1 + 17 * rng.random(count), 18 + 76 * rng.beta(2.3, 2.4, count))

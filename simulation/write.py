@@ -28,7 +28,7 @@ from simulation.sheet import sheet
 from simulation.tastes import tastes
 from simulation.truth import truth
 
-CHUNK = 5_000  # patients at once: about 300 MB
+CHUNK = 5_000  # patients at once: some 600 MB at the peak, for a hospital of any size
 
 
 def hospital(

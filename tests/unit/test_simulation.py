@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from features.codes import all_codelists
 from features.errors import InputError
 from features.schema import EVENT_TABLES, TABLES
 from simulation import Setting, hospital
@@ -80,6 +81,14 @@ def test_versions_count_from_one_and_are_known_in_order(small: Path, name: str) 
     assert (rows["version"].diff()[same] == 1).all()
     assert (rows["known_at"].diff()[same] >= pd.Timedelta(0)).all()
     assert (rows["patient_id"] == rows["patient_id"].shift())[same].all()
+
+
+@pytest.mark.parametrize("name", [name for name in EVENT_TABLES if TABLES[name].clinical])
+def test_every_code_written_is_in_a_codelist(small: Path, name: str) -> None:
+    rows = read(small, name)[["code_system", "code"]].drop_duplicates()
+    lists = all_codelists()
+    for system, code in rows.itertuples(index=False):
+        assert any(each.matches(system, code) for each in lists), f"{system} {code}"
 
 
 def test_the_planted_traps_are_there(large: Path) -> None:
