@@ -20,7 +20,6 @@ from features.schema import EVENT_TABLES, TABLES
 
 ROWS = 6_000_000
 """Rows of all tables together that are held in memory at once."""
-_NEEDS = {"event_id"}
 
 
 class Lake:
@@ -73,6 +72,8 @@ class Lake:
         if not parts:
             none = empty(name)
             return none if columns is None else none.select(list(columns))
+        if len({str(part.schema.types) for part in parts}) > 1:
+            parts = [_plain(part) for part in parts]
         return pa.concat_tables(parts, promote_options="permissive")
 
     def patients(self) -> np.ndarray:
@@ -109,8 +110,10 @@ class Lake:
         with tempfile.TemporaryDirectory(prefix="carepath-buckets-") as folder:
             self._spread(Path(folder), present, patients, edges)
             for part in range(parts):
-                tables = {name: _spread_table(Path(folder), name, part) for name in present}
-                yield places[edges[part] : edges[part + 1]], {n: t for n, t in tables.items() if t is not None}
+                yield (
+                    places[edges[part] : edges[part + 1]],
+                    {name: _spread_table(Path(folder), name, part) for name in present},
+                )
 
     @cached_property
     def manifest(self) -> dict[str, str]:
@@ -167,7 +170,7 @@ class Lake:
         for name, wanted in present.items():
             writers: dict[int, pq.ParquetWriter] = {}
             for file in self.files[name]:
-                rows = self._part(name, file, wanted, patients)
+                rows = _plain(self._part(name, file, wanted, patients))
                 ids = rows["patient_id"].cast(pa.string()).combine_chunks()
                 place = pc.index_in(ids, value_set=patients).to_numpy(zero_copy_only=False)
                 bucket = np.searchsorted(edges, place, side="right") - 1
@@ -207,9 +210,18 @@ def _spread_file(folder: Path, name: str, part: int) -> Path:
     return folder / f"{name}-{part}.parquet"
 
 
-def _spread_table(folder: Path, name: str, part: int) -> pa.Table | None:
+def _spread_table(folder: Path, name: str, part: int) -> pa.Table:
+    """Return one bucket of a table. It may be empty, and is there: nobody watched is not nothing said."""
     file = _spread_file(folder, name, part)
-    return pq.read_table(file) if file.exists() else None
+    return pq.read_table(file) if file.exists() else empty(name)
+
+
+def _plain(rows: pa.Table) -> pa.Table:
+    """Write dictionaries out, so that files of several writers make one table."""
+    for at, column in enumerate(rows.schema):
+        if pa.types.is_dictionary(column.type):
+            rows = rows.set_column(at, column.name, rows.column(at).cast(column.type.value_type))
+    return rows
 
 
 def _sha256(file: Path) -> str:

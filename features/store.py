@@ -157,6 +157,8 @@ class EventStore:
                         mine = mine.filter(pa.array([key not in held for key in _keys(mine)], pa.bool_()))
                     if mine.num_rows:
                         self._insert(patient, name, mine)
+                if name == "observed":
+                    self._keep("observed", 1)
                 if "known_at" in rows.column_names and rows.num_rows:
                     self._grew(name, pc.max(rows["known_at"]).value)
             self._keep(f"lake {lake.digest}", 1)

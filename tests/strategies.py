@@ -81,7 +81,7 @@ def events(name: str, moments: st.SearchStrategy[int] = instants) -> st.SearchSt
         "event_id": st.sampled_from(("e1", "e10", "e2", "e3", "é", "e4")),
         "version": st.sampled_from((1, 1, 1, 2, 3, None)),
         "void": st.sampled_from((False, False, False, None, True)),
-        "lag": lags,
+        "lag": lags if moments is instants else lags.filter(lambda lag: lag != 1),
         **own,
     }
     return st.fixed_dictionaries(event).map(_dated)

@@ -53,20 +53,20 @@ def assert_parity(world: World) -> None:
             )
 
 
-@settings(max_examples=120, **QUIET)
+@settings(max_examples=100, **QUIET)
 @given(worlds())
 def test_the_oracle_agrees_cell_for_cell(world: World) -> None:
     assert_parity(world)
 
 
 @pytest.mark.slow
-@settings(max_examples=3_000, **QUIET)
+@settings(max_examples=1_500, **QUIET)
 @given(worlds())
 def test_the_oracle_agrees_on_many_more(world: World) -> None:
     assert_parity(world)
 
 
-@settings(max_examples=60, **QUIET)
+@settings(max_examples=50, **QUIET)
 @given(worlds(), hospitals(tuple(OWN)))
 def test_the_future_changes_nothing(world: World, later: Hospital) -> None:
     """Rows that become known after the last landmark, whenever they happened, change no cell."""
@@ -80,7 +80,7 @@ def test_the_future_changes_nothing(world: World, later: Hospital) -> None:
     assert np.array_equal(engine(groups, more, marks), engine(groups, hospital, marks), equal_nan=True)
 
 
-@settings(max_examples=60, **QUIET)
+@settings(max_examples=50, **QUIET)
 @given(worlds(), st.integers(0, 2**32))
 def test_the_order_of_rows_changes_nothing(world: World, seed: int) -> None:
     groups, hospital, marks = world
@@ -89,7 +89,7 @@ def test_the_order_of_rows_changes_nothing(world: World, seed: int) -> None:
     assert np.array_equal(engine(groups, mixed, marks), engine(groups, hospital, marks), equal_nan=True)
 
 
-@settings(max_examples=60, **QUIET)
+@settings(max_examples=50, **QUIET)
 @given(worlds(), st.integers(0, 2**32))
 def test_the_order_and_repetition_of_landmarks_change_nothing(world: World, seed: int) -> None:
     groups, hospital, marks = world
