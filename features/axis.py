@@ -8,12 +8,16 @@ signature, not per row.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
 from features.history import Selection, Value
+
+Read: TypeAlias = Mapping[str, pa.ChunkedArray]
+"""Columns by name, in canonical form."""
 
 
 class ColumnAxis:
@@ -32,7 +36,7 @@ class ColumnAxis:
             for value, row in self.values.items():
                 self._passes[row, place] = all(value in values for values in asked)
 
-    def classes(self, rows: pa.Table) -> np.ndarray:
+    def classes(self, rows: Read) -> np.ndarray:
         """Return the (n,) class of each row."""
         column = rows[self.columns[0]]
         if pa.types.is_string(column.type) or pa.types.is_dictionary(column.type):
@@ -65,7 +69,7 @@ class CodeAxis:
         self._passes = np.zeros((0, len(selections)), dtype=bool)
         self._lock = threading.Lock()
 
-    def classes(self, rows: pa.Table) -> np.ndarray:
+    def classes(self, rows: Read) -> np.ndarray:
         """Return the (n,) class of each row."""
         codes, code_words = encoded(rows["code"])
         systems, system_words = encoded(rows["code_system"])
@@ -103,13 +107,17 @@ class CodeAxis:
         return found
 
 
+def whole(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column in one piece."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
 def encoded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
     """Return (n,) places in the list of distinct words, -1 for null, and that list."""
     if pa.types.is_dictionary(column.type):
-        column = column.unify_dictionaries() if column.num_chunks > 1 else column
-        one = column.combine_chunks()
+        one = whole(column.unify_dictionaries() if column.num_chunks > 1 else column)
     else:
-        one = column.combine_chunks().dictionary_encode()
+        one = whole(column).dictionary_encode()
     places = one.indices.fill_null(-1) if one.null_count else one.indices
     return places.to_numpy().astype(np.int64), one.dictionary.to_pylist()
 

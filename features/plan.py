@@ -22,7 +22,7 @@ from features.rows import Rows, rows
 from features.schema import EVENT_TABLES
 from features.sweep import sweep
 from features.vector import Feature, VectorSpec
-from features.watch import OBSERVED, seen, watched_since
+from features.watch import OBSERVED, Watch, seen
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,10 @@ class Plan:
         observed = tables.get("observed")
         if observed is not None:
             observed = canonical(observed, "observed", OBSERVED)
+        watch = Watch(observed, patients)
         for program in self.programs:
             ready = rows(tables.get(program.table), program, patients)
-            watched = _watched(ready, program.table, observed, patients, which, at)
+            watched = _watched(ready, program.table, watch, which, at)
             _run(program, ready, which, at, watched, out)
         for place, feature, inputs in self.derived:
             out[:, place] = feature.values(*(out[:, each].copy() for each in inputs))
@@ -184,12 +185,10 @@ def _describe(
     return described[name]
 
 
-def _watched(
-    ready: Rows, table: str, observed: pa.Table | None, patients: pa.Array, which: np.ndarray, at: np.ndarray
-) -> np.ndarray:
+def _watched(ready: Rows, table: str, watch: Watch, which: np.ndarray, at: np.ndarray) -> np.ndarray:
     """Since when the table was watched; for ``patients`` a row that is visible is enough."""
-    if table != "patients" or observed is None:
-        return watched_since(observed, table, patients, which, at)
+    if table != "patients" or not watch.said:
+        return watch.since(table, which, at)
     since = np.empty(len(at), np.int64)
     seen(ready.starts[which], ready.starts[which + 1], at, ready.time, ready.known, ready.until, since)
     return since
@@ -201,15 +200,14 @@ def _run(
     low, high = ready.starts[which], ready.starts[which + 1]
     events = (ready.time, ready.known, ready.until, ready.signature, ready.values)
     for walk in program.walks:
-        touched = ready.passes[:, walk.selection]
-        cells = np.nonzero(touched)[1].astype(np.int32)
-        cells_from = np.concatenate(([0], np.cumsum(touched.sum(axis=1)))).astype(np.int32)
-        stamps = np.where(walk.column >= 0, np.append(ready.ids, 0)[walk.column], 0)
-        stamps_from = np.cumsum(stamps) - stamps
+        whose, cells = np.nonzero(ready.passes[:, walk.selection])
+        cells_from = np.searchsorted(whose, np.arange(len(ready.passes) + 1))
+        stamps = ready.ids[walk.column]
+        stamps_from = stamps.cumsum() - stamps
         sweep(
             *(low, high, at, watched),
             *events,
-            *(cells_from, cells),
+            *(cells_from.astype(np.int32), cells.astype(np.int32)),
             *(walk.keeps, walk.column, walk.reach, stamps_from, int(stamps.sum())),
             *(walk.edges, walk.features_from, walk.how, walk.cell, walk.part, walk.needs, walk.target),
             walk.forward,

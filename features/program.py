@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import pyarrow as pa
 
 from features import sweep
 from features.axis import CodeAxis, ColumnAxis
 from features.history import Reduction, Selection
+from features.schema import ARROW, table
 
 MICROS = 86_400_000_000
 EVENT_COLUMNS = ("patient_id", "time", "known_at", "event_id", "version", "void")
@@ -92,6 +94,11 @@ class Program:
         """Columns that are read: the event columns, those filtered on, those reduced."""
         filtered = [column for axis in self.axes for column in axis.columns]
         return tuple(dict.fromkeys((*EVENT_COLUMNS, *filtered, *(name for name, _ in self.values))))
+
+    @cached_property
+    def kinds(self) -> dict[str, pa.DataType]:
+        """Columns that are read -> their canonical Arrow type."""
+        return {name: ARROW[table(self.table).column(name).kind] for name in self.columns}
 
     def selection_of(self, selection: Selection) -> int:
         """Return the place of a selection, its window and direction left aside."""

@@ -9,10 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.arrange import arrange
-from features.axis import encoded, numbers
+from features.axis import Read, encoded, numbers, whole
 from features.canonical import canonical
 from features.program import EVENT_COLUMNS, Program
-from features.schema import ARROW, table
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Rows:
     passes
         (signatures, selections) whether a row passes.
     ids
-        (columns,) number of different ids, 0 where a column holds numbers.
+        (columns + 1,) number of different ids, 0 where a column holds numbers; the last is that of no column.
     """
 
     starts: np.ndarray
@@ -60,13 +59,16 @@ def rows(found: pa.Table | None, program: Program, patients: pa.Array) -> Rows:
     patients
         Distinct patient ids; rows of others are left out.
     """
+    if found is None or not found.num_rows:
+        return _none(program, len(patients))
     read = _read(found, program)
-    patient = pc.index_in(read["patient_id"], value_set=patients).fill_null(-1).to_numpy()
+    patient = pc.index_in(read["patient_id"], value_set=patients)
+    patient = (patient.fill_null(-1) if patient.null_count else patient).to_numpy()
     time, known, version = (_longs(read[name]) for name in ("time", "known_at", "version"))
     if read["known_at"].null_count:
         patient = np.where(read["known_at"].is_valid().to_numpy(), patient, np.int32(-1))
     at, text = _text(read["event_id"])
-    rank = np.zeros(read.num_rows, np.int32)
+    rank = np.zeros(len(time), np.int32)
     order, starts, until, tied = arrange(patient, len(patients), time, known, version, rank, at, text)
     if tied:
         order, starts, until, _ = arrange(patient, len(patients), time, known, version, _rank(read), at, text)
@@ -79,7 +81,7 @@ def rows(found: pa.Table | None, program: Program, patients: pa.Array) -> Rows:
     kept = order[keep[order]]
     counts = np.concatenate(([0], np.cumsum(keep[order])))
     values = np.empty((len(program.values), len(kept)))
-    ids = np.zeros(len(program.values), np.int64)
+    ids = np.zeros(len(program.values) + 1, np.int64)
     for (name, distinct), place in program.values.items():
         values[place], ids[place] = _value(read[name], distinct, kept)
     return Rows(
@@ -95,48 +97,62 @@ def rows(found: pa.Table | None, program: Program, patients: pa.Array) -> Rows:
     )
 
 
-def _read(found: pa.Table | None, program: Program) -> pa.Table:
-    """Return the columns that are needed, in canonical form; those absent are null."""
-    kinds = table(program.table)
-    if found is None:
-        return pa.table({name: pa.array([], ARROW[kinds.column(name).kind]) for name in program.columns})
-    present = set(found.column_names)
-    ready = present.issuperset(EVENT_COLUMNS) and all(
-        _fits(found.schema.field(name).type, kinds.column(name).kind) for name in program.columns if name in present
+def _none(program: Program, patients: int) -> Rows:
+    """Return no rows, of any patient."""
+    longs = np.empty(0, np.int64)
+    return Rows(
+        starts=np.zeros(patients + 1, np.int64),
+        time=longs,
+        known=longs,
+        until=longs,
+        signature=np.empty(0, np.int32),
+        values=np.empty((len(program.values), 0)),
+        origin=longs,
+        passes=np.empty((0, len(program.selections)), dtype=bool),
+        ids=np.zeros(len(program.values) + 1, np.int64),
     )
-    if ready:
-        ready = not any(found[name].null_count for name in ("known_at", "event_id", "version", "void"))
-    if not ready or not present.issuperset(program.columns):
-        return canonical(found, program.table, program.columns)
-    return found
 
 
-def _fits(kind: pa.DataType, wanted: str) -> bool:
-    return kind == ARROW[wanted] or (wanted == "string" and pa.types.is_dictionary(kind))
+def _read(found: pa.Table, program: Program) -> Read:
+    """Return the columns that are needed, in canonical form; those absent are null."""
+    present = set(found.column_names)
+    read = {name: found.column(name) for name in program.columns if name in present}
+    ready = present.issuperset(EVENT_COLUMNS) and all(_fits(read[name].type, program.kinds[name]) for name in read)
+    if not ready or any(read[name].null_count for name in ("known_at", "event_id", "version", "void")):
+        settled = canonical(found, program.table, program.columns)
+        return {name: settled.column(name) for name in program.columns}
+    size = found.num_rows
+    return {
+        name: read[name] if name in read else pa.chunked_array([pa.nulls(size, kind)])
+        for name, kind in program.kinds.items()
+    }
+
+
+def _fits(kind: pa.DataType, wanted: pa.DataType) -> bool:
+    return kind == wanted or (pa.types.is_string(wanted) and pa.types.is_dictionary(kind))
 
 
 def _longs(column: pa.ChunkedArray) -> np.ndarray:
-    plain = column.cast(pa.int64())
-    return (plain.fill_null(0) if plain.null_count else plain).to_numpy()
+    one = whole(column)
+    plain = one.cast(pa.int64()).fill_null(0) if one.null_count else one
+    return plain.to_numpy(zero_copy_only=False).view(np.int64)
 
 
 def _text(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     """Return strings as Arrow lays them out: (n + 1,) offsets and UTF-8 bytes."""
-    strings = column.cast(pa.large_string()).combine_chunks()
+    strings = whole(column if pa.types.is_string(column.type) else column.cast(pa.string()))
     _, at, text = strings.buffers()
-    offsets = (
-        np.frombuffer(at, np.int64)[strings.offset : strings.offset + len(strings) + 1] if at else np.zeros(1, np.int64)
-    )
-    return offsets, np.frombuffer(text, np.uint8) if text else np.zeros(1, np.uint8)
+    offsets = np.frombuffer(at, np.int32)[strings.offset : strings.offset + len(strings) + 1]
+    return offsets.astype(np.int64), np.frombuffer(text, np.uint8) if text else np.zeros(1, np.uint8)
 
 
-def _rank(read: pa.Table) -> np.ndarray:
+def _rank(read: Read) -> np.ndarray:
     """Rank rows by what they hold, for versions that nothing else tells apart; equal rows need no order."""
     plain = {
         name: read[name].cast(pa.string() if pa.types.is_dictionary(read[name].type) else pa.int8())
         if pa.types.is_dictionary(read[name].type) or pa.types.is_boolean(read[name].type)
         else read[name]
-        for name in sorted(read.column_names, key=lambda name: (name != "void", name != "time", name))
+        for name in sorted(read, key=lambda name: (name != "void", name != "time", name))
         if not pa.types.is_list(read[name].type)
     }
     order = pc.sort_indices(pa.table(plain), sort_keys=[(name, "ascending") for name in plain]).to_numpy()
@@ -145,17 +161,16 @@ def _rank(read: pa.Table) -> np.ndarray:
     return rank
 
 
-def _signatures(read: pa.Table, program: Program) -> tuple[np.ndarray, np.ndarray]:
+def _signatures(read: Read, program: Program) -> tuple[np.ndarray, np.ndarray]:
     """Return each row's (n,) signature, and (signatures, selections) what passes."""
     parts = [(axis.classes(read), axis.passes()) for axis in program.axes]
-    joint = np.zeros(read.num_rows, np.int64)
-    size = 1
+    joint, size = np.zeros(len(read["patient_id"]), np.int64), 1
     for classes, passes in parts:
         joint = joint * len(passes) + classes
-        size *= max(len(passes), 1)
+        size *= len(passes)
     if size <= 4 * len(joint) + 4096:
-        present = np.flatnonzero(np.bincount(joint, minlength=1))
-        place = np.zeros(size, np.int32)
+        present = np.flatnonzero(np.bincount(joint))
+        place = np.empty(size, np.int32)
         place[present] = np.arange(len(present), dtype=np.int32)
         signature: np.ndarray = place[joint]
     else:
@@ -163,9 +178,8 @@ def _signatures(read: pa.Table, program: Program) -> tuple[np.ndarray, np.ndarra
     passing = np.ones((len(present), len(program.selections)), dtype=bool)
     rest = present
     for _, passes in reversed(parts):
-        rest, classes = np.divmod(rest, max(len(passes), 1))
-        if len(passes):
-            passing &= passes[classes]
+        rest, classes = np.divmod(rest, len(passes))
+        passing &= passes[classes]
     return signature.astype(np.int32), passing
 
 

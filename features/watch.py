@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from numba import njit, types
 
 from features.arrange import LONGS
+from features.axis import encoded
 from features.sweep import ALWAYS, UNWATCHED, WHOLE
 
 OBSERVED = ("patient_id", "table", "start", "end")
@@ -45,36 +46,55 @@ def seen(low, high, at, time, known, until, since):  # type: ignore[no-untyped-d
                 break
 
 
-def watched_since(
-    observed: pa.Table | None, table: str, patients: pa.Array, which: np.ndarray, at: np.ndarray
-) -> np.ndarray:
-    """Return, for each landmark, since when the table had been watched.
+class Watch:
+    """Who watched which table of which patient, and when.
 
     Parameters
     ----------
     observed
-        The columns OBSERVED of that table; None where there is no such table: then every zero stands.
-    table
-        Name of the table whose zeros are asked about.
+        The columns OBSERVED; None where there is no such table: then every zero stands.
     patients
-        Distinct patient ids; ``which`` is the place of each landmark's patient among them.
-    at
-        (landmarks,) UTC microseconds.
-
-    Returns
-    -------
-    np.ndarray
-        (landmarks,) UTC microseconds; ALWAYS, or UNWATCHED where nobody watched at the landmark.
+        Distinct patient ids.
     """
-    if observed is None:
-        return np.full(len(at), ALWAYS)
-    rows = observed.filter(pc.and_(pc.equal(observed["table"], table), pc.is_valid(observed["start"])))
-    patient = pc.index_in(rows["patient_id"], value_set=patients).fill_null(-1).to_numpy()
-    start = rows["start"].cast(pa.int64()).to_numpy()
-    end = rows["end"].cast(pa.int64()).fill_null(WHOLE).to_numpy()
-    order = np.lexsort((start, patient))
-    order = order[patient[order] >= 0]
-    bounds = np.searchsorted(patient[order], np.arange(len(patients) + 1))
-    since = np.empty(len(at), np.int64)
-    _watched(bounds[which], bounds[which + 1], start[order], end[order], at, since)
-    return since
+
+    def __init__(self, observed: pa.Table | None, patients: pa.Array) -> None:
+        self.said = observed is not None
+        if observed is None:
+            return
+        patient = pc.index_in(observed["patient_id"], value_set=patients).fill_null(-1).to_numpy().astype(np.int64)
+        places, words = encoded(observed["table"])
+        start, end = observed["start"].cast(pa.int64()), observed["end"].cast(pa.int64())
+        kept = (patient >= 0) & (places >= 0) & start.is_valid().to_numpy()
+        self._tables = {name: place for place, name in enumerate(words)}
+        whose = (patient * len(words) + places)[kept]
+        begin = start.fill_null(0).to_numpy()[kept]
+        order = np.lexsort((begin, whose))
+        self._whose, self._start = whose[order], begin[order]
+        self._end = end.fill_null(WHOLE).to_numpy()[kept][order]
+
+    def since(self, table: str, which: np.ndarray, at: np.ndarray) -> np.ndarray:
+        """Return, for each landmark, since when the table had been watched.
+
+        Parameters
+        ----------
+        table
+            Name of the table whose zeros are asked about.
+        which
+            (landmarks,) place of each landmark's patient.
+        at
+            (landmarks,) UTC microseconds.
+
+        Returns
+        -------
+        np.ndarray
+            (landmarks,) UTC microseconds; ALWAYS, or UNWATCHED where nobody watched at the landmark.
+        """
+        if not self.said:
+            return np.full(len(at), ALWAYS)
+        if table not in self._tables:
+            return np.full(len(at), UNWATCHED)
+        asked = which * len(self._tables) + self._tables[table]
+        first, last = np.searchsorted(self._whose, asked), np.searchsorted(self._whose, asked, side="right")
+        since = np.empty(len(at), np.int64)
+        _watched(first, last, self._start, self._end, at, since)
+        return since
