@@ -87,7 +87,7 @@ def best(folder: Path, task: Task, moments: np.ndarray, seed: int = 0) -> tuple[
     held = draw(ids, "best") < 0.15
     train = lightgbm.Dataset(x[~held], probability[~held], free_raw_data=False)
     valid = lightgbm.Dataset(x[held], probability[held], reference=train, free_raw_data=False)
-    fixed = {"objective": "cross_entropy", "num_threads": 2, "verbosity": -1, "seed": seed}
+    fixed = {"objective": "cross_entropy", "num_threads": 1, "verbosity": -1, "seed": seed}
     found = []
     for settings in SETTINGS:
         booster = lightgbm.train(
