@@ -101,7 +101,7 @@ def test_a_derived_of_an_unknown_feature_names_the_nearest() -> None:
         """Twice."""
         return 2 * itt
 
-    with pytest.raises(InputError, match="no feature 'itt'.*did you mean 'it'"):
+    with pytest.raises(InputError, match=r"no feature 'itt'.*did you mean 'it'"):
         compile_plan([declare(lambda h: h.count()), doubled])
 
 
