@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from serving.access import demo_keys
 
 HOME = Path("var/demo")
 HOST, PORT = "127.0.0.1", 3000
-PATIENTS, YEARS, SEED = 6000, 3, 7
+PATIENTS, YEARS, SEED = 10_000, 3, 7
 TASKS = ("self_test_diabetes", "churn_90d", "diabetes_12m", "copd_12m", "content_affinity")
 ASKED = ["churn_90d", "diabetes_12m"]
 ANSWERS = {
@@ -119,7 +120,9 @@ async def find_examples(keys: dict[str, str]) -> list[Example]:
     from serving.api import application
     from serving.clock import Clock
     from serving.desk import Desk
+    from serving.journal import open_journal
 
+    open_journal(logging.ERROR)
     patients = Lake(HOME / "hospital" / "lake").read("patients", columns=["patient_id"])["patient_id"].unique()
     app = application(Desk(HOME, Clock.at(None)))
     async with app.router.lifespan_context(app):
@@ -127,8 +130,9 @@ async def find_examples(keys: dict[str, str]) -> list[Example]:
         async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}:{PORT}") as client:
             for patient in sorted(patients.to_pylist()):
                 score, recommend, *_ = of_patient(patient, keys, decision="")
-                scored, listed = await send(client, score), await send(client, recommend)
-                if scored and listed and all(each.get("probability") is not None for each in scored):
+                scored = await send(client, score)
+                answered = scored and all(each.get("probability") is not None for each in scored)
+                if answered and await send(client, recommend):
                     return list(of_patient(patient, keys, scored[0]["decision_id"]))
     raise InputError("no patient can be asked about", where="demo", remedy="remove var/demo and run make demo again")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import traceback
 from typing import Any
@@ -18,8 +19,8 @@ def _allowed(_logger: Any, _name: str, line: structlog.types.EventDict) -> struc
     return {name: value for name, value in line.items() if name in FIELDS}
 
 
-def open_journal() -> None:
-    """Send every line of ours to standard error as JSON; fields off the list are dropped."""
+def open_journal(level: int = logging.INFO) -> None:
+    """Send our lines from a level on to standard error as JSON; fields off the list are dropped."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -27,7 +28,7 @@ def open_journal() -> None:
             _allowed,
             structlog.processors.JSONRenderer(),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(20),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
