@@ -190,12 +190,10 @@ def _stored(name: str, present: Sequence[str], columns: Sequence[str] | None) ->
     """Return which stored columns must be read for those wanted: all, where a row's digest names the event."""
     if columns is None:
         return None
-    wanted = {*columns, *(("patient",) if name == "observed" else ())}
-    if name in EVENT_TABLES:
-        if "event_id" in wanted and "event_id" not in present:
-            return None
-        wanted |= {each.name for each in TABLES[name].columns if each.required}
-        wanted |= {"time"} if "known_at" in wanted else set()
+    wanted = {*columns, *(each.name for each in TABLES[name].columns if each.required)}
+    wanted |= {"patient"} if name == "observed" else set()
+    if name in EVENT_TABLES and "event_id" in wanted and "event_id" not in present:
+        return None
     return [each for each in present if each in wanted]
 
 

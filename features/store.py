@@ -22,6 +22,8 @@ from features.progress import track
 from features.schema import ARROW, TABLES, table
 
 _PLACE = "_place"
+_NAMED = ("patient_id", "time")
+"""Columns that an event table has even where they say nothing."""
 _SHARED = ""
 """Stands for the patient of tables that belong to none."""
 _SCHEMA = """
@@ -230,7 +232,7 @@ def _keys(rows: pa.Table) -> list[tuple[Any, ...]]:
 
 def _packed(rows: pa.Table) -> bytes:
     """Return rows as an Arrow stream, without the columns that say nothing."""
-    kept = [name for name in rows.column_names if name == "patient_id" or rows[name].null_count < rows.num_rows]
+    kept = [name for name in rows.column_names if name in _NAMED or rows[name].null_count < rows.num_rows]
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, rows.select(kept).schema) as writer:
         writer.write_table(rows.select(kept).combine_chunks())

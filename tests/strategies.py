@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -64,55 +65,73 @@ class Family:
 
 CODES = (Family("one", "ONE", "X"), Family("two", "TWO", ""), "X1", "Y1", "Z9")
 
-grid = st.integers(-40, 40).map(lambda step: START + step * DAY // 4)
-instants = st.builds(lambda at, off: at + off, grid, st.sampled_from((0, 0, 0, -1, 1, 12_345_678_901)))
-lags = st.sampled_from((None, 0, 0, DAY // 4, DAY, 3 * DAY, -DAY, -5 * DAY, 1))
+OFF = (0, 0, 0, 0, -1, 1, 12_345_678_901)
+"""Microseconds by which an instant misses the grid of quarter days."""
+LAGS = (None, 0, 0, DAY // 4, DAY, 3 * DAY, -DAY, -3 * DAY, 1)
+IDS = ("e1", "e10", "e2", "e3", "é", "e4", "e5", "e6", "e7", "e8", "e9")
 
 
-def events(name: str, moments: st.SearchStrategy[int] = instants) -> st.SearchStrategy[Event]:
-    """Draw one event of a table: of few patients and few event_ids, so that versions meet."""
-    own = {
-        column: st.one_of(st.none(), moments) if values == "instant" else st.sampled_from(values)
-        for column, values in OWN[name].items()
-    }
-    event = {
-        "patient_id": st.sampled_from(PATIENTS),
-        "time": st.one_of(moments, moments, moments, st.none()) if moments is instants else moments,
-        "event_id": st.sampled_from(("e1", "e10", "e2", "e3", "é", "e4")),
-        "version": st.sampled_from((1, 1, 1, 2, 3, None)),
-        "void": st.sampled_from((False, False, False, None, True)),
-        "lag": lags if moments is instants else lags.filter(lambda lag: lag != 1),
-        **own,
-    }
-    return st.fixed_dictionaries(event).map(_dated)
+class Deal:
+    """Rows by number: the same seed and number give the same row, so that fewer rows are a simpler case.
 
+    ``whole`` keeps every instant on the grid and every row dated.
+    """
 
-def _dated(event: Event) -> Event:
-    lag = event.pop("lag")
-    known = None if lag is None else (START if event["time"] is None else event["time"]) + lag
-    return {**event, "known_at": known}
+    def __init__(self, seed: int, whole: bool) -> None:
+        self.seed, self.whole = seed, whole
+
+    def rows(self, name: str, size: int) -> list[Event]:
+        """Return events of a table: of few patients and few event_ids, so that versions meet."""
+        return [self._event(name, random.Random(f"{self.seed} {name} {at}")) for at in range(size)]
+
+    def marks(self, size: int) -> Marks:
+        """Return landmarks, among them of a patient without events."""
+        dealt = random.Random(f"{self.seed} landmarks")
+        return [(dealt.choice((*PATIENTS, *PATIENTS, "nobody")), self._instant(dealt)) for _ in range(size)]
+
+    def watched(self, names: Sequence[str], size: int) -> list[Event]:
+        """Return intervals of ``observed``: open, empty, overlapping, touching and just apart."""
+        found = []
+        for at in range(size):
+            dealt = random.Random(f"{self.seed} observed {at}")
+            start = START + dealt.randint(-40, 10) * DAY // 4
+            end = dealt.choice((None, start - DAY, start, start + DAY, start + 5 * DAY, start + 12 * DAY))
+            named = {"patient_id": dealt.choice(PATIENTS), "table": dealt.choice((*names, "patients"))}
+            found.append({**named, "start": dealt.choice((start, start, start, None)), "end": end})
+            if end is not None and dealt.random() < 0.7:
+                found.append({**named, "start": end + dealt.choice((0, 1, 2)), "end": end + 4 * DAY})
+        return found
+
+    def _instant(self, dealt: random.Random) -> int:
+        return START + dealt.randint(-20, 20) * DAY // 4 + (0 if self.whole else dealt.choice(OFF))
+
+    def _event(self, name: str, dealt: random.Random) -> Event:
+        time = None if not self.whole and dealt.random() < 0.07 else self._instant(dealt)
+        lag = dealt.choice(LAGS[:-1] if self.whole else LAGS)
+        own = {
+            column: dealt.choice((None, self._instant(dealt))) if values == "instant" else dealt.choice(values)
+            for column, values in OWN[name].items()
+        }
+        return {
+            "patient_id": dealt.choice(PATIENTS),
+            "time": time,
+            "known_at": None if lag is None else (START if time is None else time) + lag,
+            "event_id": dealt.choice(IDS),
+            "version": dealt.choice((1, 1, 1, 2, 3, None)),
+            "void": dealt.choice((False, False, False, False, None, True)),
+            **own,
+        }
 
 
 @st.composite
-def watched(draw: st.DrawFn, names: Sequence[str]) -> Event:
-    """Draw one interval of ``observed``; open ends, touching and empty intervals among them."""
-    start = draw(grid)
-    end = draw(st.sampled_from((None, -DAY, 0, DAY // 4 - 1, DAY // 4, 5 * DAY, 20 * DAY)))
-    name = draw(st.sampled_from(names))
-    patient = draw(st.sampled_from(PATIENTS))
-    begin = draw(st.sampled_from((start, start, start, None)))
-    return {"patient_id": patient, "table": name, "start": begin, "end": None if end is None else start + end}
-
-
-@st.composite
-def hospitals(draw: st.DrawFn, names: Sequence[str], moments: st.SearchStrategy[int] = instants) -> Hospital:
+def hospitals(draw: st.DrawFn, names: Sequence[str], whole: bool = False) -> Hospital:
     """Draw tables of these names; some rows twice, ``observed`` only at times."""
-    found: Hospital = {}
-    for name in names:
-        rows = draw(st.lists(events(name, moments), min_size=draw(st.sampled_from((0, 6, 20))), max_size=24))
-        found[name] = rows + rows[: draw(st.integers(0, 2))]
+    deal = Deal(draw(st.integers(0, 2**32)), whole)
+    found = {name: deal.rows(name, draw(st.integers(0, 40))) for name in names}
+    for rows in found.values():
+        rows += rows[: draw(st.integers(0, 2))]
     if draw(st.booleans()):
-        found["observed"] = draw(st.lists(watched(names), max_size=8))
+        found["observed"] = deal.watched(names, draw(st.integers(0, 10)))
     return found
 
 
@@ -128,8 +147,8 @@ def selections(draw: st.DrawFn, name: str) -> Selection:
         values = [value for value in OWN[name][column] if value is not None]
         selection = selection.where(**{column: tuple(draw(st.lists(st.sampled_from(values), min_size=1, max_size=2)))})
     if draw(st.booleans()):
-        selection = selection.within(days=draw(st.sampled_from((0.25, 1, 1.5, 7, 30, 400))))
-    return selection.upcoming() if draw(st.integers(0, 3)) == 0 else selection
+        selection = selection.within(days=draw(st.sampled_from((0.25, 1, 1.5, 3, 7, 400))))
+    return selection.upcoming() if draw(st.sampled_from((False, False, False, True))) else selection
 
 
 @st.composite
@@ -187,12 +206,12 @@ def catalogues(draw: st.DrawFn, names: Sequence[str]) -> Groups:
 
 
 @st.composite
-def worlds(draw: st.DrawFn, moments: st.SearchStrategy[int] = instants) -> tuple[Groups, Hospital, Marks]:
+def worlds(draw: st.DrawFn, whole: bool = False) -> tuple[Groups, Hospital, Marks]:
     """Draw groups, a hospital that may lack one of their tables, and landmarks in any order."""
     names = draw(st.lists(st.sampled_from(tuple(OWN)), min_size=1, max_size=3, unique=True))
     present = names[draw(st.sampled_from((0, 0, 0, 1))) :]
-    marks = st.lists(st.tuples(st.sampled_from((*PATIENTS, "nobody")), moments), min_size=2, max_size=8)
-    return draw(catalogues(names)), draw(hospitals(present, moments) if present else st.just({})), draw(marks)
+    marks = Deal(draw(st.integers(0, 2**32)), whole).marks(draw(st.integers(1, 10)))
+    return draw(catalogues(names)), draw(hospitals(present, whole)), marks
 
 
 def group(source: str, features: dict[str, Reduction]) -> FeatureGroup:

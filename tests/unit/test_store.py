@@ -1,0 +1,128 @@
+"""The store keeps what arrives, once, in order, and gives it back as it was at any number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from features.group import FeatureGroup
+from features.history import Selection
+from features.lake import Lake
+from features.plan import compile_plan
+from features.store import EventStore
+from tests.spec.drawn import drawn, instant
+
+NOON = instant("2024-03-05T12:00")
+VISITS = Selection("encounters")
+PLAN = compile_plan(
+    [
+        FeatureGroup(
+            "visits",
+            "encounters",
+            ("care_followup",),
+            "a test",
+            "visits",
+            {"visits": VISITS.count(), "cancelled": VISITS.where(status="cancelled").count()},
+        )
+    ]
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[EventStore]:
+    opened = EventStore(tmp_path / "events.db")
+    yield opened
+    opened.close()
+
+
+def visit(event_id: str, **more: Any) -> dict[str, Any]:
+    return {"patient_id": "p", "event_id": event_id, "time": instant("2024-03-01"), "status": "finished", **more}
+
+
+def asked(store: EventStore, at: int = NOON, upto: int | None = None) -> list[float]:
+    return PLAN.vectors(store.tables("p", upto=upto), ["p"], np.array([at]))[0].tolist()
+
+
+def lake_of(folder: Path, **tables: str) -> Lake:
+    for name, text in tables.items():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        pq.write_table(drawn(name, text), folder / name / "rows.parquet")
+    return Lake(folder)
+
+
+def test_the_next_answer_sees_what_was_appended(store: EventStore) -> None:
+    assert asked(store) == [0.0, 0.0]
+    assert store.append("encounters", [visit("a"), visit("b")], NOON) == ["stored", "stored"]
+    assert asked(store) == [2.0, 0.0]
+    store.append("encounters", [visit("b", version=2, status="cancelled")], NOON)
+    assert asked(store) == [2.0, 1.0]
+
+
+def test_the_same_event_again_changes_nothing(store: EventStore) -> None:
+    assert store.append("encounters", [visit("a"), visit("a")], NOON) == ["stored", "duplicate"]
+    before = store.last_seq()
+    assert store.append("encounters", [visit("a")], NOON) == ["duplicate"]
+    assert store.last_seq() == before
+    assert asked(store) == [1.0, 0.0]
+
+
+def test_an_event_without_an_id_is_named_by_what_it_says(store: EventStore) -> None:
+    bare = {"patient_id": "p", "time": instant("2024-03-01"), "status": "finished"}
+    assert store.append("encounters", [bare], NOON) == ["stored"]
+    assert store.append("encounters", [bare], NOON + 1) == ["duplicate"]
+    assert store.append("encounters", [{**bare, "status": "cancelled"}], NOON + 1) == ["stored"]
+
+
+def test_the_clock_never_goes_backwards(store: EventStore, tmp_path: Path) -> None:
+    store.append("encounters", [visit("a")], NOON)
+    again = EventStore(tmp_path / "events.db")
+    again.append("encounters", [visit("b", known_at=0)], NOON - 1)
+    again.close()
+    known = store.tables("p")["encounters"]["known_at"].cast(pa.int64()).to_pylist()
+    assert known == [NOON, NOON]
+    assert asked(store, NOON - 1) == [0.0, 0.0]
+
+
+def test_a_replay_reads_no_further_than_its_number(store: EventStore) -> None:
+    store.append("encounters", [visit("a")], NOON)
+    noted = store.last_seq()
+    store.append("encounters", [visit("b")], NOON)
+    assert asked(store, upto=noted) == [1.0, 0.0]
+    assert asked(store) == [2.0, 0.0]
+
+
+def test_what_was_appended_is_there_after_a_restart(store: EventStore, tmp_path: Path) -> None:
+    store.append("encounters", [visit("a")], NOON)
+    again = EventStore(tmp_path / "events.db")
+    assert again.has("p") and not again.has("q") and not again.has("")
+    assert asked(again) == [1.0, 0.0]
+    again.close()
+
+
+def test_an_append_that_fails_leaves_nothing(store: EventStore) -> None:
+    with pytest.raises((pa.ArrowInvalid, pa.ArrowTypeError)):
+        store.append("encounters", [visit("a"), visit("b", fee="much")], NOON)
+    assert store.last_seq() == 0 and not store.has("p")
+
+
+def test_a_lake_loads_once_and_a_grown_one_adds_what_is_new(store: EventStore, tmp_path: Path) -> None:
+    first = "event_id | time       | status\na | 2024-03-01 | finished"
+    store.load(lake_of(tmp_path / "one", encounters=first))
+    once = store.last_seq()
+    store.load(lake_of(tmp_path / "one", encounters=first))
+    assert store.last_seq() == once
+    store.load(lake_of(tmp_path / "two", encounters=f"{first}\nb | 2024-03-02 | cancelled"))
+    assert asked(store) == [2.0, 1.0]
+    assert store.append("encounters", [visit("a")], NOON) == ["duplicate"]
+
+
+def test_where_a_lake_says_who_was_watched_silence_is_not_a_zero(store: EventStore, tmp_path: Path) -> None:
+    store.load(lake_of(tmp_path / "lake", observed="patient_id | table | start\nother | encounters | 2020-01-01"))
+    assert store.tables("p")["observed"].num_rows == 0
+    assert np.isnan(asked(store)).all()
