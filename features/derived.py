@@ -43,7 +43,7 @@ class Derived:
         return dict(_LABEL.findall(self.doc)).get("en", first or self.name)
 
     def values(self, *inputs: np.ndarray) -> np.ndarray:
-        """Return one float per row; what is not finite becomes null.
+        """Return one float per row; what is not finite becomes null, and minus zero zero.
 
         Raises
         ------
@@ -54,7 +54,7 @@ class Derived:
             found = np.asarray(self.function(*inputs), dtype=np.float64)
         if found.shape != inputs[0].shape:
             raise InputError("does not return one number per row", where=f"derived feature {self.name}")
-        return np.where(np.isfinite(found), found, np.nan)
+        return np.where(np.isfinite(found), found, np.nan) + 0.0
 
 
 def derived(function: Callable[..., np.ndarray]) -> Derived:
