@@ -42,7 +42,8 @@ def labels(reduction: Reduction) -> tuple[str, str]:
     """Return the (zh, en) label of a feature."""
     selection = reduction.selection
     zh_word, en_word = _WORDS[reduction.kind]
-    column = f" {reduction.column}" if reduction.column not in (None, "value") else ""
+    plain = reduction.kind == "coverage" or reduction.column in (None, "value")
+    column = "" if plain else f" {reduction.column}"
     part = f" {_told(*reduction.part)}" if reduction.part else ""
     zh_subject, en_subject = _subject(selection)
     zh = f"{_window(selection)[0]}{zh_subject}{column}{part}{zh_word}"

@@ -51,7 +51,7 @@ def adherence(history: Selection) -> dict[str, Reduction]:
     return covered | {
         "supply_coverage_90d": long_term.within(days=90)
         .coverage("days_supply")
-        .labelled(label_zh="近90天长期用药覆盖率", label_en="days covered by long-term medicines, last 90"),
+        .labelled(label_zh="近90天长期用药覆盖率", label_en="days covered by long-term medicines, last 90 days"),
         "supply_coverage_365d": long_term.within(days=365)
         .coverage("days_supply")
         .labelled(label_zh="近一年长期用药覆盖率", label_en="days covered by long-term medicines, last year"),
