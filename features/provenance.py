@@ -14,7 +14,7 @@ from features.canonical import canonical
 from features.history import Reduction
 from features.instants import DAY
 from features.plan import Plan
-from features.program import Program
+from features.program import Program, edge
 from features.rows import Rows, rows
 
 Origin = dict[str, Any]
@@ -62,20 +62,25 @@ def _origin(reduction: Reduction, program: Program, ready: Rows, whole: pa.Table
     selection = reduction.selection
     passing = ready.passes[ready.signature, program.selections[replace(selection, days=None, ahead=False)]]
     visible = passing & (ready.known <= at) & (at < ready.until)
-    span = int(selection.days * DAY) if selection.days is not None else None
-    if selection.ahead:
-        inside = (ready.time > at) & (ready.time <= at + span if span else True)
-    else:
-        inside = (ready.time <= at) & (ready.time > at - span if span else True)
+    span = edge(selection)
+    age = ready.time - at if selection.ahead else at - ready.time
+    inside = (ready.time > at if selection.ahead else ready.time <= at) & (age < span)
+    if reduction.kind == "coverage":
+        inside |= (ready.time <= at) & (ready.time + _supplied(reduction, program, ready) > at - span)
     places = np.flatnonzero(visible & inside)
-    if reduction.kind == "coverage" and not len(places):
-        places = np.flatnonzero(visible & (ready.time <= at))[-1:]
     if not len(places):
         return None
     row = int(ready.origin[_telling(reduction, program, ready, places)])
     event = {name: whole[name][row].as_py() for name in ("event_id", "source") if name in whole.column_names}
     times = {name: instants.iso(whole[name][row].value) for name in ("time", "known_at")}
     return {"event_id": event["event_id"], **times, "source": event.get("source"), "n": len(places)}
+
+
+def _supplied(reduction: Reduction, program: Program, ready: Rows) -> np.ndarray:
+    """Return the (n,) microseconds that each row supplies."""
+    if reduction.column is None:
+        return np.full(len(ready.time), (reduction.supply or 0.0) * DAY)
+    return np.nan_to_num(ready.values[program.values[(reduction.column, False)]]) * DAY
 
 
 def _telling(reduction: Reduction, program: Program, ready: Rows, places: np.ndarray) -> int:

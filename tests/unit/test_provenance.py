@@ -98,3 +98,11 @@ def test_the_edge_of_a_window_is_that_of_the_value() -> None:
     three = {"n": HISTORY.within(days=3).count()}
     assert behind(AT, **three) == {}
     assert behind(AT - 1, **three)["n"]["event_id"] == "r4"
+
+
+def test_a_coverage_stands_on_supply_that_reaches_in() -> None:
+    supplied = "event_id | time | days_supply\nx | 2024-01-01 | 30\ny | 2024-02-01 | 40\nz | 2024-02-02 | 3"
+    week = Selection("prescriptions").within(days=7).coverage("days_supply")
+    plan = compile_plan([FeatureGroup("g", "prescriptions", ("care_followup",), "a test", "adherence", {"it": week})])
+    found = provenance(plan, {"prescriptions": drawn("prescriptions", supplied)}, "p", AT, ("it",))
+    assert (found["it"]["event_id"], found["it"]["n"]) == ("y", 1)
