@@ -30,11 +30,12 @@ class Draft:
     header
         What the ledger keeps without personal data.
     payload
-        What the ledger keeps of the person.
+        What the ledger keeps of the person; of an id that was never seen it keeps nothing.
     """
 
     def __init__(self, question: Question, served: Served, consent: Standing, upto: int | None) -> None:
-        self._question, self._served, self._patient_id = question, served, question.patient_id
+        self._question, self._served = question, served
+        self._patient_id = question.patient_id if question.known else None
         self.answer: dict[str, Any] = {
             "decision_id": uuid.uuid4().hex,
             "task": served.task.name,

@@ -44,6 +44,7 @@ def _distinct(given: list[str]) -> list[str]:
 
 
 Surrogate = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:\-]{0,63}$", strict=True)]
+AnyId = Annotated[str, StringConstraints(max_length=200, strict=True)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$", strict=True)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200, strict=True)]
 Purpose = Annotated[
@@ -79,7 +80,7 @@ class BatchRequest(Request):
     """Many patients, some tasks, one purpose; one bad id is one refused line."""
 
     patient_ids: Annotated[
-        list[Surrogate], Field(min_length=1, max_length=_LIMITS.batch_limit), AfterValidator(_distinct)
+        list[AnyId], Field(min_length=1, max_length=_LIMITS.batch_limit), AfterValidator(_distinct)
     ]
     tasks: Tasks
     purpose: Purpose

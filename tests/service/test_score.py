@@ -150,12 +150,12 @@ def test_outreach_is_never_told_staff_text(outreach: httpx.Client, compliance: h
 
 
 def test_a_batch_answers_line_by_line(outreach: httpx.Client) -> None:
-    ids = ["ok-1", "nobody", "ok-2", "no-consent"]
+    ids = ["ok-1", "nobody", "ok-2", "no-consent", "", "no such id!"]
     answer = outreach.post("/v1/score/batch", json={"patient_ids": ids, "tasks": TASKS, "purpose": "care_followup"})
     told = BatchAnswer.model_validate(answer.json())
     assert [line.patient_id for line in told.results] == ids
     codes = [line.decisions[0].refused.code if line.decisions[0].refused else None for line in told.results]
-    assert codes == [None, "unknown_patient", None, "no_consent"]
+    assert codes == [None, "unknown_patient", None, "no_consent", "unknown_patient", "unknown_patient"]
     single = _ask(outreach)["decisions"]
     assert [d.probability for d in told.results[0].decisions] == [d["probability"] for d in single]
     sequence = [decision.receipt.seq for line in told.results for decision in line.decisions]
