@@ -6,6 +6,7 @@ server's clock, so history does not come this way.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -102,9 +103,11 @@ def _checked(event: Any) -> tuple[str, dict[str, Any]]:
         if key not in columns:
             raise Unfit("unknown_field")
         row[key] = _value(columns[key], value)
-    for key in ("patient_id", "event_id", "time"):
+    for key in ("patient_id", "time"):
         if row.get(key) is None:
             raise Unfit("missing_field", key)
+    if row.get("event_id") is None:
+        row["event_id"] = hashlib.sha256(orjson.dumps(event, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
     return name, {"version": 1, "void": False, **{key: value for key, value in row.items() if value is not None}}
 
 

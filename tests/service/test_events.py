@@ -43,6 +43,8 @@ def test_an_event_counts_in_the_next_score(outreach: httpx.Client, compliance: h
     value = _glucose(compliance, "ok-3")
     assert (value["value"], value["event_id"], value["known_at"]) == (6.1, "new-1", CLOCK)
     assert _post(outreach, {**LAB, "event_id": "new-1"}).results[0].result == "duplicate"
+    unnamed = {**LAB, "value": 6.2}
+    assert [_post(outreach, unnamed).results[0].result for _ in range(2)] == ["stored", "duplicate"]
 
 
 def test_a_bad_line_is_set_aside_and_the_rest_is_stored(service: Running, outreach: httpx.Client) -> None:
