@@ -68,7 +68,7 @@ CODES = (Family("one", "ONE", "X"), Family("two", "TWO", ""), "X1", "Y1", "Z9")
 OFF = (0, 0, 0, 0, -1, 1, 12_345_678_901)
 """Microseconds by which an instant misses the grid of quarter days."""
 LAGS = (None, 0, 0, DAY // 4, DAY, 3 * DAY, -DAY, -3 * DAY, 1)
-IDS = ("e1", "e10", "e2", "e3", "é", "e4", "e5", "e6", "e7", "e8", "e9")
+IDS = ("e1", "e10", "e100", "e2", "e3", "é", "e4", "e5", "e6")
 
 
 class Deal:
@@ -94,7 +94,7 @@ class Deal:
         found = []
         for at in range(size):
             dealt = random.Random(f"{self.seed} observed {at}")
-            start = START + dealt.randint(-40, 10) * DAY // 4
+            start = START + dealt.randint(-30, 10) * DAY // 4 + dealt.choice((0, 1))
             end = dealt.choice((None, start - DAY, start, start + DAY, start + 5 * DAY, start + 12 * DAY))
             named = {"patient_id": dealt.choice(PATIENTS), "table": dealt.choice((*names, "patients"))}
             found.append({**named, "start": dealt.choice((start, start, start, None)), "end": end})
@@ -103,7 +103,7 @@ class Deal:
         return found
 
     def _instant(self, dealt: random.Random) -> int:
-        return START + dealt.randint(-20, 20) * DAY // 4 + (0 if self.whole else dealt.choice(OFF))
+        return START + dealt.randint(-12, 12) * DAY // 4 + (0 if self.whole else dealt.choice(OFF))
 
     def _event(self, name: str, dealt: random.Random) -> Event:
         time = None if not self.whole and dealt.random() < 0.07 else self._instant(dealt)
@@ -199,7 +199,7 @@ def catalogues(draw: st.DrawFn, names: Sequence[str]) -> Groups:
     groups: list[FeatureGroup | Derived] = []
     number = 0
     for name in names:
-        found = draw(st.lists(reductions(name), min_size=3, max_size=8))
+        found = draw(st.lists(reductions(name), min_size=4, max_size=10))
         groups.append(group(name, {f"f{number + at}": each for at, each in enumerate(found)}))
         number += len(found)
     return (*groups, nearer, ratio)

@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from features.derived import Derived
+from features.history import Selection
 from features.plan import compile_plan
 from tests import oracle
-from tests.strategies import OWN, START, Groups, Hospital, Marks, arrow, hospitals, worlds
+from tests.strategies import OWN, START, Deal, Groups, Hospital, Marks, arrow, group, hospitals, worlds
 
 ROUNDED = ("sum", "mean", "std", "slope")
 """Reductions that may differ by rounding; every other one is exact."""
@@ -53,17 +54,44 @@ def assert_parity(world: World) -> None:
             )
 
 
-@settings(max_examples=100, **QUIET)
+@settings(max_examples=300, **QUIET)
 @given(worlds())
 def test_the_oracle_agrees_cell_for_cell(world: World) -> None:
     assert_parity(world)
 
 
 @pytest.mark.slow
-@settings(max_examples=1_500, **QUIET)
+@settings(max_examples=3_000, **QUIET)
 @given(worlds())
 def test_the_oracle_agrees_on_many_more(world: World) -> None:
     assert_parity(world)
+
+
+ZEROS = (
+    group(
+        "encounters",
+        {
+            f"{word}_{place}": getattr(selection, word)()
+            for place, selection in enumerate(
+                (
+                    *(Selection("encounters").within(days=days) for days in (0.25, 1, 3, 7)),
+                    Selection("encounters"),
+                    Selection("encounters").upcoming(),
+                )
+            )
+            for word in ("count", "days_since")
+        },
+    ),
+)
+
+
+@settings(max_examples=150, **QUIET)
+@given(st.integers(0, 2**32), st.integers(0, 12), st.integers(0, 2))
+def test_a_zero_stands_where_the_oracle_says(seed: int, intervals: int, events: int) -> None:
+    """Few events and much watching, so that what is asked is the watching."""
+    deal = Deal(seed, whole=False)
+    observed = deal.watched(("encounters",), intervals)
+    assert_parity((ZEROS, {"encounters": deal.rows("encounters", events), "observed": observed}, deal.marks(12)))
 
 
 @settings(max_examples=50, **QUIET)
