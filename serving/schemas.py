@@ -79,9 +79,7 @@ class ScoreRequest(Request):
 class BatchRequest(Request):
     """Many patients, some tasks, one purpose; one bad id is one refused line."""
 
-    patient_ids: Annotated[
-        list[AnyId], Field(min_length=1, max_length=_LIMITS.batch_limit), AfterValidator(_distinct)
-    ]
+    patient_ids: Annotated[list[AnyId], Field(min_length=1, max_length=_LIMITS.batch_limit), AfterValidator(_distinct)]
     tasks: Tasks
     purpose: Purpose
     exploratory: bool = False

@@ -1,6 +1,7 @@
 """Train and test never share a patient, nor a moment within the embargo."""
 
 import numpy as np
+
 from features.instants import DAY
 from training.split import PARTS, SplitValues, draw, split
 
