@@ -54,14 +54,14 @@ def assert_parity(world: World) -> None:
             )
 
 
-@settings(max_examples=300, **QUIET)
+@settings(max_examples=200, **QUIET)
 @given(worlds())
 def test_the_oracle_agrees_cell_for_cell(world: World) -> None:
     assert_parity(world)
 
 
 @pytest.mark.slow
-@settings(max_examples=3_000, **QUIET)
+@settings(max_examples=1_500, **QUIET)
 @given(worlds())
 def test_the_oracle_agrees_on_many_more(world: World) -> None:
     assert_parity(world)

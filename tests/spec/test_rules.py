@@ -41,6 +41,18 @@ def test_what_happens_later_is_unseen_unless_it_is_booked_and_asked_for() -> Non
     assert ask(lambda history: history.upcoming().days_since(), "2024-03-08", encounters=booked) == -1
 
 
+def test_ahead_too_the_first_is_the_earliest_and_the_last_the_latest() -> None:
+    booked = """
+    time       | known_at   | fee
+    2024-03-09 | 2024-03-01 | 1
+    2024-03-10 | 2024-03-01 | 2
+    2024-03-20 | 2024-03-01 | 3
+    """
+    assert ask(lambda history: history.upcoming().first("fee"), "2024-03-08", encounters=booked) == 1
+    assert ask(lambda history: history.upcoming().last("fee"), "2024-03-08", encounters=booked) == 3
+    assert ask(lambda history: history.upcoming().within(days=5).last("fee"), "2024-03-08", encounters=booked) == 2
+
+
 def test_an_event_is_unseen_before_it_is_known() -> None:
     late = "time | known_at | value\n2024-03-01 | 2024-03-04 | 9.9"
     assert math.isnan(ask(lambda history: history.last("value"), "2024-03-03", observations=late))
