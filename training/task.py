@@ -48,6 +48,9 @@ class Inputs:
     protected
         Clinical group -> the written clinical reason why a protected attribute is read here. A
         protected feature whose group is not named is left out.
+    left_out
+        Features of those groups that are not read, and why: those that reach further back than the
+        look-back mean more the longer the records run, and would drift from training to serving.
     baselines
         Name -> (feature, direction): scores that a model has to beat.
     """
@@ -56,6 +59,7 @@ class Inputs:
     core: tuple[str, ...]
     monotone: Mapping[str, Direction] = field(default_factory=dict)
     protected: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
     baselines: Mapping[str, tuple[str, Direction]] = field(default_factory=dict)
 
     def names(self, spec: VectorSpec, purposes: tuple[str, ...]) -> tuple[str, ...]:
@@ -66,6 +70,7 @@ class Inputs:
             if feature.group in self.clinical_groups
             and (not feature.protected or feature.group in self.protected)
             and feature.name not in MATERIAL
+            and feature.name not in self.left_out
             and set(purposes) <= set(feature.purposes)
         )
 

@@ -23,7 +23,8 @@ def test_a_task_reads_only_what_exists(name):
     if each.questionnaire:
         form = each.questionnaire
         declared = {question.name for question in form.questions} | {given.name for given in form.inputs}
-    read = {*each.cohort.needs, *each.inputs.core, *each.inputs.monotone}
+    read = {*each.cohort.needs, *each.inputs.core, *each.inputs.monotone, *each.inputs.left_out}
+    assert not set(each.inputs.left_out) & {*each.inputs.core, *each.inputs.monotone}
     read |= {feature for feature, _ in each.inputs.baselines.values()}
     assert read <= declared, read - declared
     assert set(each.purposes) <= set(general().purposes)

@@ -21,7 +21,8 @@ class Term:
     """One feature's columns: its value (clipped, the median where missing), spline columns, an indicator.
 
     ``place`` is the feature's position in the input; ``knots`` is empty where it is not splined;
-    ``flagged`` adds the indicator of a missing value.
+    ``flagged`` adds the indicator of a missing value, where no feature before it is missing on the
+    same rows.
     """
 
     place: int
@@ -64,7 +65,7 @@ def terms(x: np.ndarray, names: tuple[str, ...], core: tuple[str, ...], values: 
     """Choose the columns from the train part: features of the core that are there and that vary."""
     lo, hi = bounds(x, values.clip)
     x = clipped(x, lo, hi)
-    found = []
+    found, patterns = [], set()
     for order, name in enumerate(core):
         place = names.index(name)
         column = x[:, place]
@@ -73,7 +74,9 @@ def terms(x: np.ndarray, names: tuple[str, ...], core: tuple[str, ...], values: 
             continue
         missing = 1 - len(known) / len(column)
         knots = spline_knots(column, values.logistic.knots) if order < values.logistic.splined else np.empty(0)
-        flagged = _MISSING_FROM <= missing <= 1 - _MISSING_FROM
+        pattern = np.isnan(column).tobytes()
+        flagged = _MISSING_FROM <= missing <= 1 - _MISSING_FROM and pattern not in patterns
+        patterns.add(pattern)
         if known.min() == known.max() and not flagged:
             continue
         found.append(
