@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.errors import InputError
 from training.calibrate import affine
 from training.models.lightgbm import Trees
 from training.models.logistic import Logistic, log_loss
@@ -73,14 +74,23 @@ def choose(
         name: out_of_fold(fit, x, y, patient_id, folds, seed)
         for name, fit in (("logistic", simple), ("lightgbm", rich))
     }
-    calibrations = {name: affine(margin, y) for name, margin in margins.items()}
+    calibrations = {name: _calibrated(margin, y) for name, margin in margins.items()}
     losses = {name: log_loss(y, a * margins[name] + b) for name, (a, b) in calibrations.items()}
     difference = losses["logistic"] - losses["lightgbm"]
     _, row = np.unique(patient_id, return_inverse=True)
     error = float(np.sqrt((np.bincount(row, weights=difference - difference.mean()) ** 2).sum()) / len(y))
     worse = float(difference.mean())
     winner = "logistic" if worse <= error else "lightgbm"
-    a, b = calibrations[winner]
+    a, b = affine(margins[winner], y)
     model = (simple if winner == "logistic" else rich)(x, y, patient_id)
     probability = 1 / (1 + np.exp(-(a * margins[winner] + b)))
     return Choice(model, (a, b), probability, {name: float(loss.mean()) for name, loss in losses.items()}, worse, error)
+
+
+def _calibrated(margin: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Return (A, B); of a candidate that predicts nothing, those of the overall risk."""
+    try:
+        return affine(margin, y)
+    except InputError:
+        share = y.mean()
+        return 0.0, float(np.log(share / (1 - share)))
