@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,8 +69,8 @@ def truth(folder: Path, task: Task, patient_id: np.ndarray, at: np.ndarray) -> n
     return asked.merge(told, on=["patient_id", "at"], how="left")["probability"].to_numpy()
 
 
-def best(folder: Path, task: Task, moments: np.ndarray, seed: int = 0) -> tuple[tuple[str, ...], object]:
-    """Return the features and the booster of the best predictor: one landmark a patient, drawn among ``moments``."""
+def best(folder: Path, task: Task, moments: np.ndarray, settings: tuple[dict[str, float], ...], seed: int = 0) -> Any:
+    """Return the booster of the best predictor: one landmark a patient, drawn among ``moments``."""
     import lightgbm
 
     lake = Lake(folder / "lake")
@@ -89,21 +90,23 @@ def best(folder: Path, task: Task, moments: np.ndarray, seed: int = 0) -> tuple[
     valid = lightgbm.Dataset(x[held], probability[held], reference=train, free_raw_data=False)
     fixed = {"objective": "cross_entropy", "num_threads": 1, "verbosity": -1, "seed": seed}
     found = []
-    for settings in SETTINGS:
+    for setting in settings:
         booster = lightgbm.train(
-            {**fixed, **settings},
+            {**fixed, **setting},
             train,
             num_boost_round=ROUNDS,
             valid_sets=[valid],
             callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
         )
         found.append((booster.best_score["valid_0"]["cross_entropy"], booster))
-        size = f"{settings['num_leaves']} leaves, {booster.best_iteration} trees"
+        size = f"{setting['num_leaves']} leaves, {booster.best_iteration} trees"
         print(f"  best predictor: {size}, loss {found[-1][0]:.5f}", flush=True)
-    return plan.spec.names, min(found, key=lambda each: each[0])[1]
+    return min(found, key=lambda each: each[0])[1]
 
 
-def compare(name: str, ours: Path, theirs: Path, patients: int) -> Comparison:
+def compare(
+    name: str, ours: Path, theirs: Path, patients: int, settings: tuple[dict[str, float], ...] = SETTINGS
+) -> Comparison:
     """Train our model on one hospital, the best predictor on another, and judge both on our test rows."""
     task = task_named(name)
     lake = Lake(ours / "lake")
@@ -113,7 +116,7 @@ def compare(name: str, ours: Path, theirs: Path, patients: int) -> Comparison:
     known = ~np.isnan(truth(ours, task, data.patient_id, data.at)) & test
     x, y, patient, at = data.x[known], data.y[known], data.patient_id[known], data.at[known]
     probability = truth(ours, task, patient, at)
-    _, booster = best(theirs, task, np.unique(data.at[test]))
+    booster = best(theirs, task, np.unique(data.at[test]), settings)
     scores = {
         "ours": fitted.scorer.probability(x),
         "best": booster.predict(vectors(lake, compile_plan(catalogue()), patient, at)),
