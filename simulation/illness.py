@@ -67,7 +67,7 @@ DISEASES: tuple[Disease, ...] = (
     Disease("coronary_heart_disease", "I25.1", "冠心病", "心内科", _vessels, 97.0, 7.0, 0.3, 5.0),
     Disease("heart_failure", "I50.9", "心力衰竭", "心内科", _failing_heart, 105.0, 7.0, 0.3, 3.0),
     Disease("stroke", "I63.9", "脑梗死", "神经内科", _vessels, 102.0, 7.0, 0.25, 4.0),
-    Disease("copd", "J44.9", "慢性阻塞性肺疾病", "呼吸科", _cough, 33.0, 6.0, 0.6, 1.0),
+    Disease("copd", "J44.9", "慢性阻塞性肺疾病", "呼吸科", _cough, 32.0, 6.0, 0.95, 0.6),
     Disease("chronic_kidney_disease", "N18.3", "慢性肾脏病3期", "肾内科", lambda p, b: -b.egfr, -54.0, 5.5, 0.5, 5.0),
     Disease("osteoporosis", "M81.9", "骨质疏松", "骨科", _bone, 88.0, 6.0, 0.25, 5.0),
     Disease("depression", "F32.9", "抑郁发作", "心理科", _low_mood, 4.2, 0.7, 0.4, 4.0),
