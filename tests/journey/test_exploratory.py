@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from tests.journey.test_public_hospital import command
 
 pytestmark = pytest.mark.slow
