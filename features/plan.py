@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,13 @@ from features.schema import EVENT_TABLES
 from features.sweep import sweep
 from features.vector import Feature, VectorSpec
 from features.watch import OBSERVED, Watch, seen
+
+
+class Ready(NamedTuple):
+    """The rows of some patients, prepared for each table, and who watched them."""
+
+    rows: Mapping[str, Rows]
+    watch: Watch
 
 
 @dataclass(frozen=True)
@@ -73,19 +80,41 @@ class Plan:
         """
         ids = patient_ids if isinstance(patient_ids, pa.Array) else pa.array(patient_ids, pa.string())
         coded = ids if isinstance(ids, pa.DictionaryArray) else ids.dictionary_encode()
-        patients, which = coded.dictionary, coded.indices.to_numpy().astype(np.int64)
-        at = np.ascontiguousarray(at, dtype=np.int64)
+        which = coded.indices.to_numpy().astype(np.int64)
         if len(at) != len(which):
             raise InputError("as many patients as instants are needed", where="Plan.vectors")
-        out = np.full((len(at), self.width), np.nan)
+        return self.swept(self.ready(tables, coded.dictionary), which, at)
+
+    def ready(self, tables: Mapping[str, pa.Table], patients: pa.Array) -> Ready:
+        """Prepare the rows of some distinct patients, to be swept at any landmarks."""
         observed = tables.get("observed")
         if observed is not None:
             observed = canonical(observed, "observed", OBSERVED)
-        watch = Watch(observed, patients)
+        found = {each.table: rows(tables.get(each.table), each, patients) for each in self.programs}
+        return Ready(found, Watch(observed, patients))
+
+    def swept(self, ready: Ready, which: np.ndarray, at: np.ndarray) -> np.ndarray:
+        """Compute vectors from rows made ready.
+
+        Parameters
+        ----------
+        ready
+            What ``ready`` returned.
+        which
+            (n,) place of each landmark's patient.
+        at
+            (n,) UTC microseconds.
+
+        Returns
+        -------
+        np.ndarray
+            (n, features) floats in the order of the spec; null is NaN.
+        """
+        at = np.ascontiguousarray(at, dtype=np.int64)
+        out = np.full((len(at), self.width), np.nan)
         for program in self.programs:
-            ready = rows(tables.get(program.table), program, patients)
-            watched = _watched(ready, program.table, watch, which, at)
-            _run(program, ready, which, at, watched, out)
+            own = ready.rows[program.table]
+            _run(program, own, which, at, _watched(own, program.table, ready.watch, which, at), out)
         for place, feature, inputs in self.derived:
             out[:, place] = feature.values(*(out[:, each].copy() for each in inputs))
         return out if self.width == len(self.spec.names) else np.ascontiguousarray(out[:, : len(self.spec.names)])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from features.asked import Asked
 from features.derived import derived
 from features.group import FeatureGroup
 from features.history import Reduction, Selection
@@ -106,3 +107,16 @@ def test_a_coverage_stands_on_supply_that_reaches_in() -> None:
     plan = compile_plan([FeatureGroup("g", "prescriptions", ("care_followup",), "a test", "adherence", {"it": week})])
     found = provenance(plan, {"prescriptions": drawn("prescriptions", supplied)}, "p", AT, ("it",))
     assert (found["it"]["event_id"], found["it"]["n"]) == ("y", 1)
+
+
+def test_asked_gives_the_vector_and_the_events_behind_some_of_it() -> None:
+    """One preparation of the rows serves both, and says what each alone would say."""
+    features = {"newest": HISTORY.last("value"), "oldest": HISTORY.first("value"), "many": HISTORY.count()}
+    plan = compile_plan([FeatureGroup("g", "observations", ("care_followup",), "a test", "glucose", features), rise])
+    tables = {"observations": drawn("observations", RESULTS)}
+    asked = Asked(plan, tables, "p")
+    for at in (AT, instant("2024-02-15")):
+        assert asked.vector(at).tobytes() == plan.vectors(tables, ["p"], np.array([at]))[0].tobytes()
+        whole = provenance(plan, tables, "p", at, plan.spec.names)
+        assert asked.provenance(at, plan.spec.names) == whole
+        assert asked.provenance(at, ("rise",)) == {"rise": whole["rise"]}
