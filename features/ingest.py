@@ -76,6 +76,15 @@ def nhanes(
     _told("nhanes", folder or FOLDER, lake)
 
 
+@app.command()
+def deskdrop(
+    folder: Annotated[Path, typer.Argument(help="users_interactions.csv, perhaps shared_articles.csv; plain or .gz.")],
+    lake: Lake,
+) -> None:
+    """Deskdrop: who read which article of a portal."""
+    _told("deskdrop", folder, lake)
+
+
 def codes(
     lake: Annotated[Path, typer.Option(help="Folder of the lake.")],
     out: Annotated[Path, typer.Option(help="CSV to fill in and pass back as the lake's codemap.csv.")],

@@ -28,7 +28,7 @@ from features.progress import track
 from features.quality import CHECKS, MISSING, Batch, judge, meaning
 from features.report import Report
 from features.schema import EVENT_TABLES, TABLES, table
-from features.sources import Source
+from features.sources import Catalogued, Source
 from features.sources.draft import Draft, Refusal, Tally
 from features.sources.timing import timing
 from features.spool import ROWS, Spool
@@ -87,6 +87,7 @@ class Intake:
                 self._land(spool)
             self._refuse(self.tally.refused)
             self._observed()
+            self._contents()
             self._promote()
         finally:
             shutil.rmtree(self.work, ignore_errors=True)
@@ -233,6 +234,14 @@ class Intake:
                 writer.write_table(pa.table(columns, schema=schema))
                 self.report.drafted["observed"] += size
                 self.report.written["observed"] += size
+
+    def _contents(self) -> None:
+        """Write the catalogue of a source that has one: no events, so no checks."""
+        if isinstance(self.source, Catalogued):
+            made = self.source.contents()
+            pq.write_table(made, self.work / "tables" / "contents.parquet", compression="zstd")
+            self.report.drafted["contents"] += made.num_rows
+            self.report.written["contents"] += made.num_rows
 
     def _persons_of_lake(self) -> dict[str, int | None]:
         """Return birth dates of the persons that other ingests brought into the lake."""

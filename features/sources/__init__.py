@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+import pyarrow as pa
 
 from features.errors import InputError
+from features.sources.deskdrop import Deskdrop
 from features.sources.draft import Draft
 from features.sources.fhir import Fhir
 from features.sources.nhanes import Nhanes
@@ -36,10 +39,19 @@ class Source(Protocol):
         ...
 
 
-SOURCES: tuple[type[Fhir] | type[Nhanes], ...] = (Fhir, Nhanes)
+@runtime_checkable
+class Catalogued(Protocol):
+    """A source that also brings contents."""
+
+    def contents(self) -> pa.Table:
+        """Return the canonical table ``contents``."""
+        ...
 
 
-def source(name: str) -> type[Fhir] | type[Nhanes]:
+SOURCES: tuple[type[Fhir] | type[Nhanes] | type[Deskdrop], ...] = (Fhir, Nhanes, Deskdrop)
+
+
+def source(name: str) -> type[Fhir] | type[Nhanes] | type[Deskdrop]:
     """Return the source of that name, or raise InputError naming the nearest."""
     known = {each.name: each for each in SOURCES}
     if name not in known:
