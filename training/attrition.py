@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Step:
-    """One step: rows and patients left out, and left over."""
+    """One step: rows and patients left out, and left over; ``weightless`` rows are kept at weight 0."""
 
     name: str
     rows_out: int
@@ -18,6 +18,7 @@ class Step:
     rows_left: int
     patients_left: int
     rules: Mapping[str, int] = field(default_factory=dict)
+    weightless: int = 0
 
 
 @dataclass
@@ -43,6 +44,12 @@ class Attrition:
         gone = np.setdiff1d(np.unique(patient_id[out]), stay, assume_unique=True)
         self.steps.append(Step(name, int(out.sum()), len(gone), int(left.sum()), len(stay), dict(rules or {})))
 
+    def weigh(self, name: str, weightless: np.ndarray) -> None:
+        """Record a step that keeps all rows and takes the weight of some; they are counted, not left out."""
+        last = self.steps[-1]
+        step = Step(name, 0, 0, last.rows_left, last.patients_left, weightless=int(weightless.sum()))
+        self.steps.append(step)
+
     def note(self, name: str) -> None:
         """Record a step that left nobody out because it could not be asked."""
         last = self.steps[-1]
@@ -57,6 +64,7 @@ class Attrition:
                 "patients_out": step.patients_out,
                 "rows_left": step.rows_left,
                 "patients_left": step.patients_left,
+                **({"weightless": step.weightless} if step.weightless else {}),
                 **({"let_in_by": dict(step.rules)} if step.rules else {}),
             }
             for step in self.steps

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from features.params import section
 from features.vector import VectorSpec
 from training.attrition import Attrition
 from training.calling import callable_as
+from training.censoring import Weights, weights
 from training.followup import Followup
 from training.landmarks import month_ends, span, without_consent
 from training.outcome import FollowedOutcome
@@ -42,6 +43,12 @@ class Dataset:
         (n, k) float64, NaN for null.
     y
         (n,) 1.0 or 0.0.
+    weights
+        (n,) one over the probability of being followed so long; 0 where the row was lost to
+        follow-up: its ``y`` means nothing.
+    days, ended
+        (n,) time from the landmark to what ended it, and what that was
+        (:class:`training.censoring.Ended`): for the observed risk where death competes.
     patient_id, at
         (n,) landmarks; ``at`` in UTC microseconds.
     parts
@@ -58,6 +65,9 @@ class Dataset:
     spec: VectorSpec
     x: np.ndarray
     y: np.ndarray
+    weights: Weights
+    days: np.ndarray
+    ended: np.ndarray
     patient_id: np.ndarray
     at: np.ndarray
     parts: Split
@@ -74,8 +84,8 @@ class Dataset:
 
     @property
     def weight(self) -> np.ndarray:
-        """(n,) weight of each row: 1, since every landmark has full follow-up."""
-        return np.ones(len(self.y))
+        """(n,) weight of each row, the same in fitting, calibration and measures."""
+        return self.weights.weight
 
     @property
     def split(self) -> np.ndarray:
@@ -98,8 +108,9 @@ class Dataset:
         return self.x[:, self.spec.names.index(name)]
 
     def count(self) -> tuple[int, int]:
-        """Return (patients, patients with an event)."""
-        return len(np.unique(self.patient_id)), len(np.unique(self.patient_id[self.y == 1]))
+        """Return (patients, patients with an event), of those not lost to follow-up."""
+        known = self.weight > 0
+        return len(np.unique(self.patient_id[known])), len(np.unique(self.patient_id[known & (self.y == 1)]))
 
     def cv(self, folds: int = 5) -> Folds:
         """Return a scikit-learn splitter: patients apart, time forward, an embargo of the horizon."""
@@ -178,13 +189,15 @@ def dataset(task: Task | str, lake: Lake, overrides: tuple[str, ...] = (), sampl
     if not len(patient_id):
         raise InputError("nobody is eligible", where=f"task {task.name}", remedy=f"attrition: {attrition.rows()}")
     eligible = len(patient_id) / len(moments) / sample
-    y = task.outcome.label(Followup(lake, patient_id, at), attrition, task.horizon_days, task.time.washout_days).y
-    known = ~np.isnan(y)
-    patient_id, at, y = patient_id[known], at[known], y[known]
+    found = task.outcome.label(Followup(lake, patient_id, at), attrition, task.horizon_days, task.time.washout_days)
+    known = ~np.isnan(found.y)
+    patient_id, at, y, days, ended = (each[known] for each in (patient_id, at, found.y, found.days, found.ended))
+    weighed = weights(days, ended, values.least_followed)
     plan = compile_plan(declared, task.inputs.names(compile_plan(catalogue()).spec, task.purposes))
     x = vectors(lake, plan, patient_id, at)
     parts = split(patient_id, at, task.horizon_days, values)
-    return Dataset(task, plan.spec, x, y, patient_id, at, parts, eligible, attrition, sample)
+    parts = replace(parts, part=np.where(weighed.weight > 0, parts.part, ""))
+    return Dataset(task, plan.spec, x, y, weighed, days, ended, patient_id, at, parts, eligible, attrition, sample)
 
 
 callable_as(__name__, dataset)

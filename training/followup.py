@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.codes import codelist
+from features.instants import DAY
+from training.stays import Stays
 
 if TYPE_CHECKING:
     from features.lake import Lake
@@ -77,15 +79,20 @@ class Followup:
 
     def _placed(self, events: pa.Table, time: str = "time") -> tuple[np.ndarray, np.ndarray]:
         """Return (patient as a place in the landmarks' patients, instant) of the events that have both."""
+        place, moment, _ = self._found(events, time)
+        return place, moment
+
+    def _found(self, events: pa.Table, time: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return what _placed does, and the (events,) mask of those that have both."""
         if not events.num_rows:
-            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0, dtype=bool)
         names, _ = self._patients
         given = events["patient_id"].to_numpy(zero_copy_only=False).astype(names.dtype if len(names) else str)
         place = np.searchsorted(names, given)
         known = (place < len(names)) & (names[np.minimum(place, len(names) - 1)] == given)
         moment = instants(events[time])
         known &= moment != NEVER
-        return place[known], moment[known]
+        return place[known], moment[known], known
 
     def next_after(self, table: str, **where: str | tuple[str, ...]) -> np.ndarray:
         """Return the instant of the first event strictly after each landmark, or NEVER.
@@ -101,6 +108,44 @@ class Followup:
     def next_loss(self) -> np.ndarray:
         """Return when follow-up is lost after each landmark: transferred, moved, opted out."""
         return self.next_after("status_changes", kind=LOSSES)
+
+    def clock(self, moment: np.ndarray) -> np.ndarray:
+        """Return the days from each landmark to a moment of its own, those in hospital not counted; NEVER is inf.
+
+        Stays are those that took place, also one that is not closed yet: it lasts until the records end.
+        """
+        stays, (_, row) = self._stays, self._patients
+        there = moment != NEVER
+        end = np.where(there, moment, self.at)
+        inside = stays.until(row, end) - stays.until(row, self.at)
+        return np.where(there, (end - self.at - inside) / DAY, np.inf)
+
+    def paused(self) -> np.ndarray:
+        """Return where a landmark is followed by a stay in hospital, which may outlast the records."""
+        stays, (_, row) = self._stays, self._patients
+        return stays.until(row, np.full(len(row), self.records_end)) > stays.until(row, self.at)
+
+    @cached_property
+    def records_end(self) -> int:
+        """The last instant at which the hospital knew of a visit, UTC microseconds; NEVER without visits."""
+        events = self._events("encounters", ("known_at",))
+        known = instants(events["known_at"]) if events.num_rows else np.empty(0, dtype=np.int64)
+        return int(known[known != NEVER].max(initial=0)) or int(NEVER)
+
+    @cached_property
+    def _stays(self) -> Stays:
+        events = self._events("encounters", ("kind", "status", "end"))
+        if events.num_rows:
+            events = events.filter(pc.equal(events["kind"], "inpatient"))
+            events = events.filter(pc.is_in(events["status"], value_set=pa.array(["finished", "in_progress"])))
+        place, start, kept = self._found(events, "time")
+        if not len(place):
+            return Stays(place, start, start)
+        end = instants(events["end"])[kept]
+        running = pc.equal(events["status"], "in_progress").to_numpy(zero_copy_only=False)[kept]
+        end = np.where(end != NEVER, end, np.where(running, self.records_end, start))
+        real = end > start
+        return Stays(place[real], start[real], end[real])
 
     def death(self) -> np.ndarray:
         """Return when the patient died, or NEVER, for each landmark."""

@@ -9,14 +9,30 @@ import numpy as np
 
 from features.instants import DAY
 from training.attrition import Attrition
-from training.followup import NEVER, Followup
+from training.censoring import Ended
+from training.followup import Followup
+
+LOST = "lost to follow-up before the horizon: kept at weight 0"
 
 
 @dataclass(frozen=True)
 class Labels:
-    """One label a landmark: 1.0, 0.0, or NaN where the row is left out (the attrition says why)."""
+    """What became of each landmark.
+
+    Parameters
+    ----------
+    y
+        (n,) 1.0 or 0.0; NaN where the row is left out (the attrition says why). Of a landmark that
+        was lost to follow-up it is 0 and means nothing: such a row weighs nothing.
+    days
+        (n,) time from the landmark to what ended it, at most the horizon.
+    ended
+        (n,) what ended it: :class:`training.censoring.Ended`.
+    """
 
     y: np.ndarray
+    days: np.ndarray
+    ended: np.ndarray
 
 
 class Outcome(Protocol):
@@ -34,25 +50,49 @@ class FollowedOutcome(Outcome, Protocol):
         """Label the landmarks of a follow-up, every row left out written into the attrition."""
 
 
+def _silent(follow: Followup, contact: np.ndarray, horizon: np.ndarray, attrition: Attrition, what: str) -> Labels:
+    """Label by the first contact: 1 where there is none by the horizon; death, too, loses the patient.
+
+    A stay in hospital stops the clock; a landmark whose stay outlasts the records is lost.
+    """
+    reached = follow.clock(contact)
+    lost = follow.clock(np.minimum(follow.next_loss(), follow.death()))
+    seen = follow.clock(np.full(len(contact), follow.records_end))
+    contacted = (reached <= horizon) & (reached <= lost)
+    gone = ~contacted & (lost <= horizon)
+    inside = ~contacted & ~gone & (seen < horizon) & follow.paused()
+    away = gone | inside
+    ended = np.where(contacted, Ended.EVENT, np.where(away, Ended.LOST, Ended.FOLLOWED))
+    days = np.where(contacted, reached, np.where(gone, lost, np.where(inside, np.maximum(seen, 0.0), horizon)))
+    attrition.weigh(f"lost to follow-up before {what}: kept at weight 0", away)
+    return Labels((ended == Ended.FOLLOWED).astype(float), days, ended)
+
+
 @dataclass(frozen=True)
 class NoContact:
     """No qualifying contact within the horizon: a finished visit of any kind.
 
     Online consultations, pharmacy pick-ups and answered follow-ups are kinds of finished
-    encounters. A patient lost (dead, transferred, moved, opted out) before a contact is left out.
+    encounters. A patient lost (dead, transferred, moved, opted out) before a contact weighs nothing;
+    a stay in hospital stops the clock.
     """
 
-    text: str = "no finished encounter of any kind within the horizon"
+    text: str = "no finished encounter of any kind within the horizon, days in hospital not counted"
 
     def label(self, follow: Followup, attrition: Attrition, horizon_days: int, washout_days: int) -> Labels:
-        end = follow.at + horizon_days * DAY
         contact = follow.next_after("encounters", status="finished")
-        lost = np.minimum(follow.next_loss(), follow.death())
-        contacted = contact <= end
-        unknown = (lost <= end) & (lost < np.where(contacted, contact, NEVER))
-        y = np.where(contacted, 0.0, 1.0)
-        attrition.drop("lost to follow-up before a contact", follow.patient_id, unknown, ~unknown)
-        return Labels(np.where(unknown, np.nan, y))
+        return _silent(follow, contact, np.full(len(contact), float(horizon_days)), attrition, "a contact")
+
+
+@dataclass(frozen=True)
+class NoLogin:
+    """No log-in and no other action of one's own on line within the horizon."""
+
+    text: str = "no log-in or other action of the patient's own on line within the horizon"
+
+    def label(self, follow: Followup, attrition: Attrition, horizon_days: int, washout_days: int) -> Labels:
+        action = follow.next_after("interactions")
+        return _silent(follow, action, np.full(len(action), float(horizon_days)), attrition, "an action on line")
 
 
 @dataclass(frozen=True)
@@ -60,7 +100,8 @@ class FirstDiagnosis:
     """The first diagnosis of a codelist, dated by its stated onset where there is one.
 
     An onset before the landmark that was recorded after it leaves the row out, and so does one
-    within the washout. Death first counts as no event (it competes).
+    within the washout. Death first counts as no event (it competes); whoever is lost before the
+    onset or the horizon weighs nothing.
     """
 
     codelist: str
@@ -73,15 +114,37 @@ class FirstDiagnosis:
         onset = follow.first("diagnoses", self.codelist)
         before = onset <= follow.at
         washed = ~before & (onset <= follow.at + washout_days * DAY)
+        left = ~before & ~washed
         attrition.drop("onset before the landmark, recorded after it", follow.patient_id, before, ~before)
-        attrition.drop(f"onset in the washout of {washout_days} days", follow.patient_id, washed, ~before & ~washed)
-        end = follow.at + horizon_days * DAY
-        event = onset <= end
-        lost = follow.next_loss()
-        unknown = ~before & ~washed & (lost <= end) & (lost < np.where(event, onset, NEVER)) & (lost < follow.death())
-        left = ~before & ~washed & ~unknown
-        attrition.drop("lost to follow-up before the horizon", follow.patient_id, unknown, left)
-        return Labels(np.where(left, event.astype(float), np.nan))
+        attrition.drop(f"onset in the washout of {washout_days} days", follow.patient_id, washed, left)
+        found = first_of(follow, onset, horizon_days)
+        attrition.weigh(LOST, left & (found.ended == Ended.LOST))
+        return Labels(np.where(left, found.y, np.nan), found.days, found.ended)
+
+
+@dataclass(frozen=True)
+class Readmission:
+    """The next stay in hospital after a discharge; death first counts as none (it competes)."""
+
+    text: str = "a new stay in hospital begins within the horizon of the discharge"
+
+    def label(self, follow: Followup, attrition: Attrition, horizon_days: int, washout_days: int) -> Labels:
+        stay = follow.next_after("encounters", kind="inpatient", status=("finished", "in_progress"))
+        found = first_of(follow, stay, horizon_days)
+        attrition.weigh(LOST, found.ended == Ended.LOST)
+        return found
+
+
+def first_of(follow: Followup, event: np.ndarray, horizon_days: int) -> Labels:
+    """Label an event within the horizon against death, which competes, and loss, which censors."""
+    end = follow.at + horizon_days * DAY
+    death, loss = follow.death(), follow.next_loss()
+    happened = (event <= end) & (event <= np.minimum(death, loss))
+    died = ~happened & (death <= end) & (death <= loss)
+    lost = ~happened & ~died & (loss <= end)
+    ended = np.select([happened, died, lost], [Ended.EVENT, Ended.DEATH, Ended.LOST], Ended.FOLLOWED)
+    moment = np.select([happened, died, lost], [event, death, loss], end)
+    return Labels(happened.astype(float), (moment - follow.at) / DAY, ended)
 
 
 @dataclass(frozen=True)

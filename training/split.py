@@ -18,12 +18,16 @@ PARTS = ("train", "test")
 
 
 class SplitValues(Values):
-    """Section ``split`` of params.yaml: shares of patients, share of the landmarks' time that is tested."""
+    """Section ``split`` of params.yaml: shares of patients, share of the landmarks' time that is tested.
+
+    ``least_followed`` truncates the probability of being followed, whose inverse weighs a row.
+    """
 
     seed: str
     test: float = Field(gt=0, lt=1)
     test_time: float = Field(gt=0, lt=1)
     reporting_lag_days: int = Field(ge=0)
+    least_followed: float = Field(gt=0, le=1)
 
 
 @dataclass(frozen=True)

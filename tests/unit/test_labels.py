@@ -7,9 +7,10 @@ import pytest
 from features.instants import DAY, parse
 from features.lake import Lake
 from training.attrition import Attrition
+from training.censoring import Ended
 from training.followup import NEVER, Followup
 from training.landmarks import month_ends, span, without_consent
-from training.outcome import FirstDiagnosis, NoContact
+from training.outcome import FirstDiagnosis, NoContact, NoLogin, Readmission
 from training.task import TimeAtRisk
 
 AT = parse("2025-01-31T00:00:00+00:00")
@@ -27,7 +28,7 @@ def lake(tmp_path):
         for name, records in tables.items():
             rows = pd.DataFrame(records)
             for column in rows.columns:
-                if column in ("time", "known_at", "deceased_at", "withdrawn_at", "granted_at"):
+                if column in ("time", "known_at", "deceased_at", "withdrawn_at", "granted_at", "end"):
                     rows[column] = pd.to_datetime(
                         [None if v is None or v != v else _day(v) for v in rows[column]], utc=True
                     )
@@ -42,8 +43,9 @@ def _label(outcome, lake, patients, horizon, washout=0):
     ids = np.array(patients)
     attrition = Attrition()
     attrition.start("landmarks", ids)
-    y = outcome.label(Followup(lake, ids, np.full(len(ids), AT)), attrition, horizon, washout).y
-    return dict(zip(patients, y)), {step.name: step.rows_out for step in attrition.steps}
+    found = outcome.label(Followup(lake, ids, np.full(len(ids), AT)), attrition, horizon, washout)
+    y = np.where(found.ended == Ended.LOST, -1.0, found.y)
+    return dict(zip(patients, y)), {step.name: step.rows_out or step.weightless for step in attrition.steps}
 
 
 def _visit(patient, day, event, status="finished", version=1, void=False, kind="outpatient"):
@@ -84,7 +86,7 @@ def test_churn_counts_finished_contacts_of_the_window_in_their_final_version(lak
     assert {name for name, label in y.items() if label == 1} == set(names) - {"came", "booked then came", "by phone"}
 
 
-def test_lost_before_a_contact_is_left_out_and_after_one_is_not(lake):
+def test_lost_before_a_contact_weighs_nothing_and_after_one_it_does(lake):
     made = lake(
         encounters=[_visit("contact then moved", 10, "a"), _visit("moved then contact", 20, "b"), _visit("x", -5, "c")],
         status_changes=[
@@ -102,9 +104,61 @@ def test_lost_before_a_contact_is_left_out_and_after_one_is_not(lake):
     names = ["contact then moved", "moved then contact", "opted out", "came back", "left afterwards", "died", "lives"]
     y, out = _label(NoContact(), made, names, 90)
     assert y["contact then moved"] == 0
-    assert np.isnan([y["moved then contact"], y["opted out"], y["died"]]).all()
+    assert [y["moved then contact"], y["opted out"], y["died"]] == [-1, -1, -1]
     assert [y["came back"], y["left afterwards"], y["lives"]] == [1, 1, 1]
-    assert out["lost to follow-up before a contact"] == 3
+    assert out["lost to follow-up before a contact: kept at weight 0"] == 3
+
+
+def _stay(patient, day, end, status="finished"):
+    return _visit(patient, day, f"{patient}-stay", status=status, kind="inpatient") | {"end": end}
+
+
+def test_a_stay_in_hospital_stops_the_clock(lake):
+    made = lake(
+        encounters=[
+            _stay("visit after the stay", 20.0, 60.0, "in_progress"),
+            _visit("visit after the stay", 120.0, "a"),
+            _stay("silent after the stay", 20.0, 60.0, "in_progress"),
+            _visit("silent after the stay", 131.0, "b"),
+            _stay("the stay is the contact", 89.0, 120.0),
+            _stay("stays until the records end", 50.0, None, "in_progress"),
+            _visit("others", 400.0, "c"),
+        ]
+    )
+    names = ["visit after the stay", "silent after the stay", "the stay is the contact", "stays until the records end"]
+    y, out = _label(NoContact(), made, names, 90)
+    assert list(y.values()) == [0, 1, 0, -1]
+    assert out["lost to follow-up before a contact: kept at weight 0"] == 1
+
+
+def test_a_log_in_or_any_own_action_is_activity(lake):
+    made = lake(
+        interactions=[
+            {"patient_id": "logs in", "time": 29, "action": "login"},
+            {"patient_id": "reads", "time": 30, "action": "view"},
+            {"patient_id": "too late", "time": 31, "action": "login"},
+            {"patient_id": "before", "time": -1, "action": "login"},
+        ]
+    )
+    y, _ = _label(NoLogin(), made, ["logs in", "reads", "too late", "before"], 30)
+    assert list(y.values()) == [0, 0, 1, 1]
+
+
+def test_a_new_stay_is_a_readmission_and_death_competes(lake):
+    made = lake(
+        encounters=[
+            _stay("back", 12.0, 14.0),
+            _stay("planned only", 12.0, 14.0, "planned"),
+            _visit("emergency only", 12.0, "e", kind="emergency"),
+            _stay("late", 31.0, 33.0),
+            _stay("moved then back", 20.0, 21.0),
+        ],
+        patients=[{"patient_id": "died", "time": -900, "deceased_at": 5.0}],
+        status_changes=[{"patient_id": "moved then back", "time": 10, "kind": "moved"}],
+    )
+    names = ["back", "planned only", "emergency only", "late", "died", "moved then back"]
+    y, _ = _label(Readmission(), made, names, 30)
+    assert list(y.values()) == [1, 0, 0, 0, 0, -1]
 
 
 def _diagnosis(patient, onset, recorded, code="E11.9", system="ICD-10"):
@@ -146,7 +200,7 @@ def test_disease_is_dated_by_onset_and_an_onset_before_the_landmark_is_left_out(
     }
     assert out["onset before the landmark, recorded after it"] == 1
     assert out["onset in the washout of 30 days"] == 2
-    assert out["lost to follow-up before the horizon"] == 1
+    assert y["moved"] == -1 and out["lost to follow-up before the horizon: kept at weight 0"] == 1
 
 
 def test_the_next_event_is_strictly_after_and_of_the_same_patient(lake):
