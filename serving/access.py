@@ -20,12 +20,15 @@ from serving.settings import serving
 
 KEYS = "keys.json"
 ROLES: Mapping[str, frozenset[str]] = {
-    "outreach": frozenset({"describe", "score", "recommend", "self_test", "events", "consents", "models"}),
+    "outreach": frozenset(
+        {"describe", "score", "recommend", "self_test", "events", "consents", "models"}
+        | {"changes", "contents", "profile", "tags", "resolve"}
+    ),
     "data_scientist": frozenset({"describe", "models"}),
-    "clinician": frozenset({"describe", "score", "explain", "decisions", "review", "models"}),
+    "clinician": frozenset({"describe", "score", "explain", "decisions", "review", "models", "profile"}),
     "compliance": frozenset(
         {"describe", "score", "past", "explain", "recommend", "self_test", "consents", "decisions", "review"}
-        | {"models", "metrics"}
+        | {"models", "metrics", "changes", "profile", "tags"}
     ),
     "admin": frozenset({"describe", "models", "metrics"}),
 }

@@ -15,9 +15,9 @@ from starlette.routing import Route as StarletteRoute
 from serving.desk import Desk
 from serving.gate import Gate, refuse
 from serving.problem import Problem
-from serving.reading import read
+from serving.reading import asked, read
 from serving.route import Call, Route
-from serving.routes import consents, decisions, events, models, recommend, review, score, self_test, system
+from serving.routes import changes, consents, decisions, events, models, recommend, review, score, self_test, system
 
 ROUTES: tuple[Route, ...] = (
     *system.ROUTES,
@@ -26,13 +26,14 @@ ROUTES: tuple[Route, ...] = (
     *self_test.ROUTES,
     *events.ROUTES,
     *consents.ROUTES,
+    *changes.ROUTES,
     *models.ROUTES,
     *decisions.ROUTES,
     *review.ROUTES,
 )
 
 
-def application(desk: Desk) -> Starlette:
+def application(desk: Desk, every: tuple[Route, ...] = ROUTES) -> Starlette:
     """Return the application of one worker; it opens the desk when it starts."""
 
     @contextlib.asynccontextmanager
@@ -42,7 +43,7 @@ def application(desk: Desk) -> Starlette:
         await desk.close()
 
     paths: dict[str, dict[str, Route]] = {}
-    for route in ROUTES:
+    for route in every:
         paths.setdefault(route.path, {})[route.method] = route
     app = Starlette(
         routes=[_endpoint(desk, path, by_method) for path, by_method in paths.items()],
@@ -60,11 +61,12 @@ def _endpoint(desk: Desk, path: str, by_method: dict[str, Route]) -> StarletteRo
         seen = request.scope["carepath"]
         seen["route"], principal = route.path, seen["principal"]
         media, raw, body = "", b"", None
-        if route.method == "POST":
+        if route.has_body:
             media, raw, body = await read(request, route, desk.settings.body_limit_bytes)
+        query = asked(request, route.query) if route.query is not None else None
         if route.scope is not None and not principal.may(route.scope):
             raise Problem(403, f"this key does not hold the scope '{route.scope}'")
-        return await route.handler(Call(desk, principal, request, body, raw, media))
+        return await route.handler(Call(desk, principal, request, body, raw, media, query))
 
     return StarletteRoute(path, endpoint, methods=list(by_method))
 

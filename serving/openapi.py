@@ -48,7 +48,8 @@ def _mode(model: type[BaseModel], routes: tuple[Route, ...]) -> str:
 
 def _operation(route: Route, refs: dict[Any, Any]) -> dict[str, Any]:
     error = {"content": {"application/json": {"schema": refs[ErrorAnswer]}}}
-    statuses = {*route.statuses, *(_ALWAYS if route.scope else ()), *(_BODY if route.method == "POST" else ())}
+    statuses = {*route.statuses, *(_ALWAYS if route.scope else ()), *(_BODY if route.has_body else ())}
+    statuses |= {422} if route.query is not None else set()
     responses: dict[str, Any] = {str(status): {"description": CODES[status], **error} for status in sorted(statuses)}
     good = refs[route.answer] if route.answer else {}
     responses["200"] = {"description": "answered", "content": {route.gives: {"schema": good} if good else {}}}
@@ -62,6 +63,12 @@ def _operation(route: Route, refs: dict[Any, Any]) -> dict[str, Any]:
         "responses": dict(sorted(responses.items())),
         "security": [{"key": []}] if route.scope else [],
     }
+    if route.query is not None:
+        asked = route.query.model_json_schema()
+        operation["parameters"] += [
+            {"name": name, "in": "query", "required": name in asked.get("required", ()), "schema": shape}
+            for name, shape in asked["properties"].items()
+        ]
     if route.method == "POST":
         operation["parameters"].append(
             {
@@ -71,6 +78,7 @@ def _operation(route: Route, refs: dict[Any, Any]) -> dict[str, Any]:
                 "schema": {"type": "string", "maxLength": 128},
             }
         )
+    if route.has_body:
         shape = {"schema": refs[route.request]} if route.request else {"schema": {"type": "object"}}
         lines = {"schema": {"type": "string", "description": "one JSON object a line"}}
         operation["requestBody"] = {

@@ -74,6 +74,20 @@ def _once(pairs: list[tuple[str, Any]]) -> None:
         raise _Twice
 
 
+def asked(request: Request, model: type[BaseModel]) -> Any:
+    """Return what stands behind the question mark as the route's query model.
+
+    Raises
+    ------
+    Problem
+        422 for an unknown or missing name, one given twice, or a value that does not fit.
+    """
+    pairs = request.query_params.multi_items()
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise Problem(422, "a parameter is given twice")
+    return validated(model, dict(pairs))
+
+
 def validated(model: type[BaseModel], found: Any) -> Any:
     """Return a parsed body as its request model.
 

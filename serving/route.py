@@ -23,7 +23,8 @@ JSON, NDJSON, FORM = "application/json", "application/x-ndjson", "application/x-
 class Call:
     """One request that passed every check of form: who asks, what was read, and the desk to ask.
 
-    ``body`` is the route's request model; raw bytes where NDJSON or a form was sent.
+    ``body`` is the route's request model; raw bytes where NDJSON or a form was sent. ``query`` is
+    the route's query model.
     """
 
     desk: Desk
@@ -32,6 +33,7 @@ class Call:
     body: Any = None
     raw: bytes = b""
     media: str = ""
+    query: Any = None
 
     def path(self, name: str) -> str:
         return str(self.http.path_params[name])
@@ -41,17 +43,22 @@ class Call:
 class Route:
     """One endpoint. ``scope`` is what a principal must hold; None stands open and is for probes alone."""
 
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     scope: str | None
     handler: Callable[[Call], Awaitable[Response]]
     summary: str
     request: type[BaseModel] | None = None
     answer: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
     bodies: tuple[str, ...] = (JSON,)
     gives: str = JSON
     statuses: tuple[int, ...] = ()
     page: bool = False
+
+    @property
+    def has_body(self) -> bool:
+        return self.method in ("POST", "PUT")
 
 
 def packed(content: Any) -> bytes:
