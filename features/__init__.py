@@ -29,10 +29,16 @@ _HOMES = {
 
 
 def catalogue() -> tuple[FeatureGroup | Derived, ...]:
-    """Return the registered groups and derived features, in their order."""
+    """Return the registered groups and derived features, in their order, and the hospital's own after them."""
+    from features.derived import Derived
+    from features.group import FeatureGroup
     from features.groups import CATALOGUE
+    from features.hospital import hospital
 
-    return CATALOGUE
+    found = hospital()
+    own = found.declared("groups", (FeatureGroup, Derived)) if found else ()
+    replaced = {each.name for each in own}
+    return (*(each for each in CATALOGUE if each.name not in replaced), *own)
 
 
 class _Package(ModuleType):

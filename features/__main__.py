@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from features import ingest
+from features.commands import Commands
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from features.lake import Lake
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Events in, patient vectors out.")
+app = typer.Typer(cls=Commands, add_completion=False, no_args_is_help=True, help="Events in, patient vectors out.")
 app.add_typer(ingest.app, name="ingest")
 app.command()(ingest.codes)
 Groups = Annotated[

@@ -99,14 +99,16 @@ def write(frame: pd.DataFrame, plan: Plan, file: Path) -> None:
             continue
         feature = plan.spec[name]
         told = {
+            "label": feature.label_en,
             "label_zh": feature.label_zh,
             "label_en": feature.label_en,
             "unit": feature.unit,
             "group": feature.group,
+            "window": feature.window,
             "window_days": "" if feature.days is None else f"{feature.days:g}",
         }
         fields.append(pa.field(name, pa.float64(), metadata=told))
-    schema = pa.schema(fields, metadata={"vector_spec": plan.spec.digest})
+    schema = pa.schema(fields, metadata={"vector_spec": plan.spec.digest, "vector_spec_json": plan.spec.to_json()})
     table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
     file.parent.mkdir(parents=True, exist_ok=True)
     fresh = file.with_name(f".{file.name}.{os.getpid()}")
@@ -117,9 +119,9 @@ def write(frame: pd.DataFrame, plan: Plan, file: Path) -> None:
 def _declared(groups: Iterable[FeatureGroup | Derived] | None) -> tuple[FeatureGroup | Derived, ...]:
     if groups is not None:
         return tuple(groups)
-    from features.groups import CATALOGUE
+    from features import catalogue
 
-    return CATALOGUE
+    return catalogue()
 
 
 def _landmarks(landmarks: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -34,16 +34,12 @@ def described(declared: Sequence[FeatureGroup | Derived], name: str = "") -> Ite
         yield f"  {' '.join(each.doc.split())}"
         yield f"  why: {each.why}; purposes: {', '.join(each.purposes)}"
         for one in names:
-            yield from _lines(spec[one], _window(spec[one]), "")
+            yield from _lines(spec[one], spec[one].window, "")
         yield ""
 
 
 def _answers(each: FeatureGroup | Derived, name: str) -> bool:
     return each.name == name or (isinstance(each, FeatureGroup) and name in each.features)
-
-
-def _window(feature: Feature) -> str:
-    return "whole history" if feature.days is None else f"last {feature.days:g} days"
 
 
 def _lines(feature: Feature, origin: str, doc: str) -> Iterator[str]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import sys
 from pathlib import Path
 
 from features.derived import Derived
 from features.errors import InputError
 from features.group import FeatureGroup
+from features.hospital import load
 
 CATALOGUE = "catalogue"
 
@@ -38,18 +37,7 @@ def _of_file(file: Path) -> list[FeatureGroup | Derived]:
     if not file.is_file():
         raise InputError("there is no such file", where=where)
     name = f"carepath_groups_{hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:12]}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise InputError("is no Python file", where=where)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(f"cannot be imported: {type(error).__name__}: {error}", where=where) from error
-    groups = [each for each in vars(module).values() if isinstance(each, FeatureGroup | Derived)]
+    groups = [each for each in vars(load(name, file, where)).values() if isinstance(each, FeatureGroup | Derived)]
     if not groups:
         raise InputError("declares no group", where=where, remedy="decorate a function with @feature_group(...)")
     return list({id(each): each for each in groups}.values())

@@ -16,8 +16,19 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from features.errors import InputError
+from features.hospital import hospital
 
-SECTIONS = ("general", "features", "split", "models", "evaluation", "diseases", "affinity", "serving")
+SECTIONS = (
+    "general",
+    "features",
+    "split",
+    "models",
+    "evaluation",
+    "diseases",
+    "churn_interval",
+    "affinity",
+    "serving",
+)
 Section = TypeVar("Section", bound="Values")
 
 
@@ -51,13 +62,31 @@ def path() -> Path:
     return Path(os.environ.get("CAREPATH_PARAMS") or Path(__file__).resolve().parents[1] / "params.yaml")
 
 
+def _files() -> tuple[Path, ...]:
+    """Return what is read: the project's values, and a hospital's own laid over them."""
+    found = hospital()
+    return (path(), found.params) if found and found.params else (path(),)
+
+
 @functools.cache
-def _raw(file: Path) -> dict[str, Any]:
-    read = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    for name in read:
-        if name not in SECTIONS:
-            raise InputError(f"no section '{name}'", where=str(file.name), given=name, known=SECTIONS)
-    return read
+def _raw(files: tuple[Path, ...]) -> dict[str, Any]:
+    whole: dict[str, Any] = {}
+    for file in files:
+        read = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        for name in read:
+            if name not in SECTIONS:
+                raise InputError(f"no section '{name}'", where=str(file.name), given=name, known=SECTIONS)
+        whole = _over(whole, read)
+    return whole
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Lay values over others: mappings are joined, everything else is replaced."""
+    joined = dict(below)
+    for key, value in above.items():
+        under = joined.get(key)
+        joined[key] = _over(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
+    return joined
 
 
 def section(name: str, model: type[Section], overrides: tuple[str, ...] = ()) -> Section:
@@ -76,7 +105,7 @@ def section(name: str, model: type[Section], overrides: tuple[str, ...] = ()) ->
     InputError
         An unknown name, or a value of the wrong type.
     """
-    values = yaml.safe_load(yaml.safe_dump(_raw(path()).get(name, {})))
+    values = yaml.safe_load(yaml.safe_dump(_raw(_files()).get(name, {})))
     for text in overrides:
         key, sign, value = text.partition("=")
         parts = key.strip().split(".")
@@ -110,9 +139,9 @@ def section(name: str, model: type[Section], overrides: tuple[str, ...] = ()) ->
 
 def general() -> General:
     """Return the closed lists and the zone; read once for every params.yaml."""
-    return _general(path())
+    return _general(_files())
 
 
 @functools.cache
-def _general(_file: Path) -> General:
+def _general(_read: tuple[Path, ...]) -> General:
     return section("general", General)

@@ -16,6 +16,7 @@ from features.derived import Derived
 from features.errors import InputError
 from features.group import FeatureGroup
 from features.history import Reduction
+from features.hospital import hospital
 from features.labels import labels, unit
 from features.program import Program
 from features.rows import Rows, rows
@@ -163,7 +164,8 @@ def compile_plan(groups: Iterable[FeatureGroup | Derived], names: Sequence[str] 
         for table in EVENT_TABLES
         if (read := [(place[name], each) for name, each in reductions.items() if each.selection.table == table])
     )
-    spec = VectorSpec(tuple(described[name] for name in wanted))
+    own = hospital()
+    spec = VectorSpec(tuple(described[name] for name in wanted), own.digest if own else "")
     return Plan(spec, reductions, derived, programs, len(order))
 
 

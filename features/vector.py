@@ -35,12 +35,23 @@ class Feature:
     actionable: bool
     definition: dict[str, Any]
 
+    @property
+    def window(self) -> str:
+        """Its window in words: ``last 365 days``, ``next 90 days``, ``whole history``, ``ahead`` or ``derived``."""
+        if "derived" in self.definition:
+            return "derived"
+        ahead = bool(self.definition.get("of", {}).get("ahead"))
+        if self.days is None:
+            return "ahead" if ahead else "whole history"
+        return f"{'next' if ahead else 'last'} {self.days:g} days"
+
 
 @dataclass(frozen=True)
 class VectorSpec:
-    """The columns of a vector, in order."""
+    """The columns of a vector, in order; ``hospital`` is the digest of the hospital's own folder, if there is one."""
 
     features: tuple[Feature, ...]
+    hospital: str = ""
 
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
@@ -68,9 +79,13 @@ class VectorSpec:
 
     @functools.cached_property
     def digest(self) -> str:
-        """SHA-256 over names, order, units and every definition, as canonical JSON; labels stay out."""
-        told = [[feature.name, feature.unit, feature.definition] for feature in self.features]
-        return hashlib.sha256(_canonical([MEANING, told]).encode()).hexdigest()
+        """SHA-256 over names, order, units, every definition and the hospital's code, as canonical JSON.
+
+        Labels stay out.
+        """
+        told: list[Any] = [MEANING, [[feature.name, feature.unit, feature.definition] for feature in self.features]]
+        told += [self.hospital] if self.hospital else []
+        return hashlib.sha256(_canonical(told).encode()).hexdigest()
 
     def __getitem__(self, name: str) -> Feature:
         if name not in self._by_name:
@@ -79,10 +94,11 @@ class VectorSpec:
 
     def subset(self, names: Iterable[str]) -> VectorSpec:
         """Return the spec of these features, in this order."""
-        return VectorSpec(tuple(self[name] for name in names))
+        return VectorSpec(tuple(self[name] for name in names), self.hospital)
 
     def to_json(self) -> str:
-        return _canonical({"digest": self.digest, "features": [asdict(feature) for feature in self.features]})
+        told = {"digest": self.digest, "features": [asdict(feature) for feature in self.features]}
+        return _canonical(told | ({"hospital": self.hospital} if self.hospital else {}))
 
     @classmethod
     def from_json(cls, text: str) -> VectorSpec:
@@ -96,10 +112,10 @@ class VectorSpec:
         try:
             read = json.loads(text)
             features = tuple(Feature(**{**each, "purposes": tuple(each["purposes"])}) for each in read["features"])
-            digest = read["digest"]
+            digest, hospital = read["digest"], str(read.get("hospital", ""))
         except (ValueError, TypeError, KeyError):
             raise InputError("cannot be read", where="VectorSpec", remedy="give what to_json wrote") from None
-        spec = cls(features)
+        spec = cls(features, hospital)
         if spec.digest != digest:
             raise InputError("its digest is not that of its definitions", where="VectorSpec")
         return spec

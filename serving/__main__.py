@@ -7,7 +7,11 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="A question in, a recorded decision out.", no_args_is_help=True, add_completion=False)
+from features.commands import Commands
+
+app = typer.Typer(
+    cls=Commands, help="A question in, a recorded decision out.", no_args_is_help=True, add_completion=False
+)
 Home = Annotated[Path, typer.Option(help="State folder.", envvar="CAREPATH_HOME")]
 DEFAULT = Path("var")
 
@@ -50,6 +54,9 @@ def approve(
     approved = approvals.approve(proposal, home, ledger, identity)
     ledger.close()
     typer.echo(f"approved {approved.task} version {approved.version} ({approved.digest[:12]}) by {identity}")
+    wrong = approvals.crown(approved.task, str(approved.version), approved.digest)
+    if wrong:
+        typer.echo(wrong, err=True)
 
 
 @app.command()
@@ -62,7 +69,10 @@ def history(task: str, home: Home = DEFAULT) -> None:
     for entry in approvals.history(ledger, task):
         row = entry.header
         typer.echo(f"{row['at']}  version {row['version']}  {row['digest'][:12]}  {row['author']} -> {row['approver']}")
+    wrong = approvals.moved(ledger, task)
     ledger.close()
+    if wrong:
+        typer.echo(wrong, err=True)
 
 
 @app.command(name="verify-ledger")

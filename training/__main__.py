@@ -9,10 +9,12 @@ from typing import Annotated
 
 import typer
 
+from features.commands import Commands
+
 for _library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_library, "1")
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Vectors in, a registered Scorer out.")
+app = typer.Typer(cls=Commands, add_completion=False, no_args_is_help=True, help="Vectors in, a registered Scorer out.")
 
 
 @app.command()

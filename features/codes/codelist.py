@@ -18,10 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from features.errors import InputError
+from features.hospital import hospital
 
 FOLDER = Path(__file__).parent
 _ICD = {"ICD-10": ("ICD-10", "ICD-10-CM", "ICD-10-CN"), "ICD-10-CM": ("ICD-10-CM",), "ICD-9-CM": ("ICD-9-CM",)}
 _PREFIX = (*_ICD, "ICD-10-CN", "ATC")
+_NO_LISTS = ("index", "systems", "units")
+_KINDS = {"LOINC": "observation", "ATC": "medicine", "RxNorm": "medicine"}
 _MARKS = re.compile(r"[\s.†‡*+]")
 _NATIONAL_SUFFIX = re.compile(r"(?<=[0-9A-Z]{3})X\d{3}$")
 
@@ -109,7 +112,7 @@ def codelist(name: str) -> Codelist:
     InputError
         No such list, or a line of its file that cannot be read.
     """
-    known = _index(FOLDER)
+    known = _known()
     if name not in known:
         raise InputError(f"no codelist '{name}'", where="features.codes", given=name, known=tuple(known))
     return known[name]
@@ -117,11 +120,14 @@ def codelist(name: str) -> Codelist:
 
 def all_codelists() -> tuple[Codelist, ...]:
     """Return every codelist, in the order of the index."""
-    return tuple(_index(FOLDER).values())
+    return tuple(_known().values())
 
 
 def read_codelists(folder: Path) -> dict[str, Codelist]:
-    """Read a folder of codelists: its ``index.csv`` and one file for each list it names.
+    """Read a folder of codelists: one ``NAME.csv`` each, named in ``index.csv``.
+
+    A list that the index does not name is called as its first entry is; its kind follows from the
+    code system of that entry, and its values have no unit.
 
     Raises
     ------
@@ -129,12 +135,15 @@ def read_codelists(folder: Path) -> dict[str, Codelist]:
         Naming file and line: a column too few or too many, an unknown code system, a code twice.
     """
     systems = {row[0] for _, row in rows(FOLDER / "systems.csv", ("code_system", "match", "provenance", "terms"))}
-    lists: dict[str, Codelist] = {}
-    for line, (name, zh, en, unit, kind, _) in rows(
-        folder / "index.csv", ("name", "zh", "en", "unit", "kind", "basis"), optional=("unit", "basis")
-    ):
-        if name in lists:
+    index, header = folder / "index.csv", ("name", "zh", "en", "unit", "kind", "basis")
+    told: dict[str, tuple[str, ...]] = {}
+    for line, (name, *rest) in rows(index, header, optional=("unit", "basis")) if index.is_file() else ():
+        if name in told:
             raise InputError(f"codelist '{name}' twice", where=f"index.csv line {line}", remedy="keep one of them")
+        told[name] = tuple(rest)
+    alone = (file.stem for file in sorted(folder.glob("*.csv")) if file.stem not in (*told, *_NO_LISTS))
+    lists: dict[str, Codelist] = {}
+    for name in (*told, *alone):
         names: dict[tuple[str, str], tuple[str, str]] = {}
         for at, (system, code, zh_code, en_code) in rows(folder / f"{name}.csv", ("code_system", "code", "zh", "en")):
             where = f"{name}.csv line {at}"
@@ -143,6 +152,10 @@ def read_codelists(folder: Path) -> dict[str, Codelist]:
             if (system, code) in names:
                 raise InputError(f"{system} {code} twice", where=where, remedy="keep one of them")
             names[(system, code)] = (zh_code, en_code)
+        if not names:
+            raise InputError("names no code", where=f"{name}.csv", remedy="write a line for each code, or remove it")
+        (system, _), called = next(iter(names.items()))
+        zh, en, unit, kind = told[name][:4] if name in told else (*called, "", _KINDS.get(system, "diagnosis"))
         lists[name] = Codelist(name, zh, en, unit, frozenset(names), kind, names)
     return lists
 
@@ -176,6 +189,17 @@ def rows(file: Path, header: tuple[str, ...], optional: tuple[str, ...] = ()) ->
         raise InputError("not UTF-8 text", where=file.name, remedy="save it as UTF-8") from None
     except csv.Error as error:
         raise InputError(str(error), where=f"{file.name} line {reader.line_num}") from None
+
+
+def _known() -> dict[str, Codelist]:
+    """Return our lists, and the hospital's own in place of those of the same name."""
+    found = hospital()
+    return _joined(found.codes) if found and found.codes else _index(FOLDER)
+
+
+@functools.cache
+def _joined(folder: Path) -> dict[str, Codelist]:
+    return _index(FOLDER) | _index(folder)
 
 
 @functools.cache

@@ -112,15 +112,21 @@ def test_every_column_says_what_it_is(lake: Path, tmp_path: Path) -> None:
     assert schema.names == ["patient_id", "at", *plan.spec.names]
     assert schema.metadata[b"vector_spec"].decode() == plan.spec.digest
     told = {key.decode(): value.decode() for key, value in schema.field("age_years").metadata.items()}
-    assert {key: told[key] for key in ("label_zh", "label_en", "unit", "group", "window_days")} == {
+    assert {key: told[key] for key in ("label", "label_zh", "label_en", "unit", "group", "window", "window_days")} == {
+        "label": "age",
         "label_zh": "年龄",
         "label_en": "age",
         "unit": "a",
         "group": "age",
+        "window": "derived",
         "window_days": "",
     }
     windows = {name: schema.field(name).metadata[b"window_days"].decode() for name in plan.spec.names}
-    assert windows["hba1c_count_24m"] not in ("", "None")
+    assert windows["hba1c_count_24m"] == "730"
+    words = {name: schema.field(name).metadata[b"window"].decode() for name in plan.spec.names}
+    assert words["hba1c_count_24m"] == "last 730 days"
+    assert words["booking_count_ahead"] in ("ahead", "next 90 days")
+    assert words["hba1c_days_since"] == "whole history"
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
