@@ -73,6 +73,32 @@ def approve(file: Path, home: Path, ledger: Ledger, approver: str) -> Proposal:
     return proposal
 
 
+def crown(task: str, version: str, digest: str) -> str | None:
+    """Point MLflow's alias ``champion`` at what is in production; return why it could not be, or None.
+
+    The ledger alone decides what is served: an approval or rollback stands without the alias.
+    """
+    from training import tracking
+
+    try:
+        tracking.crown(task, version, digest)
+    except Exception as error:
+        reason = str(error) if isinstance(error, InputError) else type(error).__name__
+        return f"the alias champion was not set in MLflow: {reason}"
+    return None
+
+
+def moved(ledger: Ledger, task: str) -> str | None:
+    """Return what is wrong with MLflow's alias ``champion`` beside the ledger, or None."""
+    from training import tracking
+
+    approved = standing(ledger).get(task)
+    try:
+        return tracking.moved(task, str(approved["version"])) if approved else tracking.moved(task)
+    except Exception as error:
+        return f"MLflow could not be asked for its alias champion: {type(error).__name__}"
+
+
 def _artefact(proposal: Proposal) -> Path:
     """Return the proposed folder where it is on this machine, else the one that was recorded."""
     here = Path(proposal.artefact)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def run(
         An unknown task, a lake that cannot serve it, too few patients (the numbers are named).
     """
     task = task_named(name, overrides)
-    digest = "none"
+    source = tracking.Source("none", "none")
     if task.kind == "prevalent":
         from training.screening import fit_self_test
 
@@ -62,7 +63,7 @@ def run(
         from features.lake import Lake
 
         opened = Lake(lake)
-        digest = opened.digest
+        source = tracking.Source(lake.resolve().name, opened.digest, opened.manifest)
         if task.kind == "affinity":
             from training.affinity.recommender import fit_affinity
 
@@ -72,16 +73,17 @@ def run(
             from training.landmarked import fit
 
             fitted = fit(dataset(task, opened, overrides, sample), overrides, trials)
-    return record(fitted, digest, overrides, sample)
+    return record(fitted, source, overrides, sample)
 
 
-def record(fitted: Fitted, lake_manifest: str, overrides: tuple[str, ...] = (), sample: float = 1.0) -> Trained:
+def record(fitted: Fitted, source: tracking.Source, overrides: tuple[str, ...] = (), sample: float = 1.0) -> Trained:
     """Write the artefact and register it."""
     task, scorer = fitted.task, fitted.scorer
     provenance = {
         "task": task.name,
         "vector_spec": scorer.spec.digest,
-        "lake_manifest": lake_manifest,
+        "lake_manifest": source.digest,
+        "hospital": hospital_digest(),
         "code_version": code_version(),
     }
     told = card(
@@ -113,10 +115,27 @@ def record(fitted: Fitted, lake_manifest: str, overrides: tuple[str, ...] = (), 
                     **{f"set.{text.partition('=')[0]}": text.partition("=")[2] for text in overrides},
                 },
                 fitted.figures,
+                scorer.spec.names,
+                replace(source, counts={k: v for k, v in fitted.population.items() if isinstance(v, int)}),
+                files={
+                    "card.json": json.dumps(told, ensure_ascii=False, indent=1) + "\n",
+                    "figures.json": json.dumps(dict(fitted.figures), indent=1) + "\n",
+                    "attrition.json": json.dumps(list(fitted.attrition), ensure_ascii=False, indent=1) + "\n",
+                    "data_manifest.json": json.dumps(dict(source.manifest), indent=1) + "\n",
+                    "vector_spec.json": scorer.spec.to_json(),
+                },
             )
         )
     notes = (*fitted.notes, *(("dry run on a sample of patients: not proposable",) if sample < 1 else ()))
     return Trained(task.name, made.version, digest, dict(fitted.figures), list(fitted.attrition), notes)
+
+
+def hospital_digest() -> str:
+    """Return the digest of the hospital's own folder, or ``none``."""
+    from features.hospital import hospital
+
+    found = hospital()
+    return found.digest if found else "none"
 
 
 def code_version() -> str:

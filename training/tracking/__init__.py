@@ -1,0 +1,23 @@
+"""MLflow: the only package that knows it. Runs, figures, artefacts, registered versions, aliases."""
+
+from __future__ import annotations
+
+from training.tracking.aliases import challenge, champion, crown, moved
+from training.tracking.run import Run, Source, Trial
+from training.tracking.store import Version, fetch, latest, record, uri, version
+
+__all__ = [
+    "Run",
+    "Source",
+    "Trial",
+    "Version",
+    "challenge",
+    "champion",
+    "crown",
+    "fetch",
+    "latest",
+    "moved",
+    "record",
+    "uri",
+    "version",
+]
