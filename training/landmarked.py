@@ -33,7 +33,9 @@ def judged(data: Dataset, overrides: tuple[str, ...] = ()) -> SampleSize:
     values = model_values(overrides)
     x, _, _ = data.rows("train")
     core = tuple(name for name in data.task.inputs.core if name in data.spec.names)
-    parameters = logistic.parameters(logistic.terms(x if len(x) else data.x, data.spec.names, core, values))
+    x = x if len(x) else data.x
+    chosen = logistic.terms(x, data.spec.names, core, values)
+    parameters = logistic.parameters((*chosen, *logistic.crossed(x, data.spec.names, data.task.inputs.crosses, values)))
     found = sample_size(*data.count(), max(parameters, 1))
     if found.verdict == "refused":
         raise TooFew(data, found.text)
@@ -63,7 +65,7 @@ def fit(data: Dataset, overrides: tuple[str, ...] = (), trials: int = 0) -> Fitt
     core = tuple(name for name in task.inputs.core if name in names)
 
     def simple(x: np.ndarray, y: np.ndarray, patient: np.ndarray) -> Candidate:
-        return logistic.fit(x, y, patient, names, core, values)
+        return logistic.fit(x, y, patient, names, core, values, task.inputs.crosses)
 
     def rich(x: np.ndarray, y: np.ndarray, patient: np.ndarray) -> Candidate:
         return lightgbm.fit(x, y, patient, names, task.inputs.monotone, values)

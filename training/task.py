@@ -43,6 +43,8 @@ class Inputs:
         Clinical groups of the catalogue, whole.
     core
         The few features of the logistic candidate, in order of importance; the first are splined.
+    crosses
+        Pairs of features whose interaction it has.
     monotone
         Features whose direction medicine is sure of.
     protected
@@ -57,6 +59,7 @@ class Inputs:
 
     clinical_groups: tuple[str, ...]
     core: tuple[str, ...]
+    crosses: tuple[tuple[str, str], ...] = ()
     monotone: Mapping[str, Direction] = field(default_factory=dict)
     protected: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()

@@ -46,6 +46,7 @@ def glucose(history: Selection) -> dict[str, Reduction]:
     fasting, other = history.coded(FASTING), history.coded(RANDOM)
     return {
         "glucose_fasting_last_24m": fasting.within(days=730).last("value"),
+        "glucose_fasting_mean_24m": fasting.within(days=730).mean("value"),
         "glucose_fasting_max_24m": fasting.within(days=730).max("value"),
         "glucose_fasting_slope_24m": fasting.within(days=730).slope("value"),
         "glucose_fasting_count_24m": fasting.within(days=730).count(),

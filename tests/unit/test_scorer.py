@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from features.errors import InputError
 from features.vector import Feature, VectorSpec
 from training.explanation import ExplanationFault
 from training.manifest import digest_of
-from training.models.logistic import Logistic, Term
+from training.models.logistic import Cross, Logistic, Term
 from training.scorer import Scorer
 
 GROUPS = ("age", "glucose", "glucose", "glucose", "visits", "visits", "lipids", "lipids")
@@ -54,10 +54,11 @@ def candidates() -> dict[str, Any]:
         Term(2, -2.0, 2.0, 0.0, (), True),
         Term(3, -2.0, 2.0, 0.0, (-1.0, 0.0, 1.0), False),
     )
-    beta = np.array([0.7, -0.3, 0.2, 0.4, -0.5, 0.1, 0.6, -0.2])
-    blank = Logistic(terms, np.zeros(8), np.ones(8), beta, -1.0, 1.0)
+    crosses = (Cross(Term(1, -2.0, 2.0, 0.1, (), True), Term(4, -1.5, 2.0, 0.2, (), True)),)
+    beta = np.array([0.7, -0.3, 0.2, 0.4, -0.5, 0.1, 0.6, -0.2, 0.5, -0.4, 0.3])
+    blank = Logistic(terms, np.zeros(11), np.ones(11), beta, -1.0, 1.0, crosses)
     columns = blank.design(X)
-    logistic = Logistic(terms, columns.mean(axis=0), columns.std(axis=0), beta, -1.0, 1.0)
+    logistic = Logistic(terms, columns.mean(axis=0), columns.std(axis=0), beta, -1.0, 1.0, crosses)
     return {"trees": Fitted(lightgbm.train(params, data, 60)), "linear": logistic}
 
 
@@ -103,7 +104,15 @@ def test_linear_contributions_are_beta_times_distance_from_the_mean(candidates: 
     assert np.allclose(found.group_contributions[:, 1], found.contributions[:, 1:4].sum(axis=1))
     trained = scorer_of(logistic).explain(rows(3000, 0))
     assert np.abs(trained.contributions.mean(axis=0)).max() < 1e-12  # the base is the training rows' mean
-    assert scorer_of(logistic).used == ("f0", "f2", "f3")
+    assert scorer_of(logistic).used == ("f0", "f1", "f2", "f3", "f4")
+
+
+def test_an_interaction_is_shared_equally(candidates: dict[str, Any]) -> None:
+    logistic, X = candidates["linear"], rows(500, 3)
+    found = scorer_of(logistic).explain(X)
+    together = (logistic.design(X) * logistic.coefficients)[:, 8:].sum(axis=1)
+    assert np.allclose(found.contributions[:, 1] / 1.3, together / 2)
+    assert np.array_equal(found.contributions[:, 1], found.contributions[:, 4])
 
 
 @pytest.mark.parametrize("kind", ["trees", "linear"])
@@ -212,7 +221,7 @@ def test_every_other_table_is_watched_too(table: str, candidates: dict[str, Any]
 
 def test_a_corrupted_coefficient_raises(candidates: dict[str, Any]) -> None:
     logistic = candidates["linear"]
-    scorer = scorer_of(Logistic(logistic.terms, logistic.mean, logistic.sd, logistic.coefficients.copy(), -1.0, 1.0))
+    scorer = scorer_of(replace(logistic, coefficients=logistic.coefficients.copy()))
     scorer.model.logistic.coefficients[2] += 1e-6
     with pytest.raises(ExplanationFault):
         scorer.explain(rows(1, 5))

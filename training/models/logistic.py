@@ -1,8 +1,9 @@
-"""Logistic regression: few features, splines on the first, an indicator where a value is missing."""
+"""Logistic regression: few features, splines on the first, an indicator where a value is missing, few interactions."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,18 +33,59 @@ class Term:
     knots: tuple[float, ...]
     flagged: bool
 
+    @property
+    def width(self) -> int:
+        """How many columns it has."""
+        return 1 + max(0, len(self.knots) - 2) + self.flagged
+
+    def value(self, x: np.ndarray) -> np.ndarray:
+        """Return the (n,) values of an input (n, features): clipped, the median where missing."""
+        column = x[:, self.place]
+        return np.clip(np.where(np.isnan(column), self.median, column), self.lo, self.hi)
+
+    def missing(self, x: np.ndarray) -> np.ndarray:
+        """Return (n,) 1.0 where the value is missing, else 0.0."""
+        return np.isnan(x[:, self.place]).astype(float)
+
     def columns(self, x: np.ndarray) -> np.ndarray:
-        """Return the (n, m) columns of the (n,) values."""
-        value = np.clip(np.where(np.isnan(x), self.median, x), self.lo, self.hi)
+        """Return the (n, width) columns of an input (n, features)."""
+        value = self.value(x)
         parts = [value[:, None], restricted_spline(value, np.array(self.knots))]
         if self.flagged:
-            parts.append(np.isnan(x)[:, None].astype(float))
+            parts.append(self.missing(x)[:, None])
         return np.concatenate(parts, axis=1)
 
 
 @dataclass(frozen=True)
+class Cross:
+    """Two features' interaction: the product of their values about the medians.
+
+    Where one of them is often missing (``flagged``), the other's value weighs differently there: a
+    column each.
+    """
+
+    first: Term
+    second: Term
+
+    @property
+    def width(self) -> int:
+        """How many columns it has."""
+        return 1 + self.first.flagged + self.second.flagged
+
+    def columns(self, x: np.ndarray) -> np.ndarray:
+        """Return the (n, width) columns of an input (n, features)."""
+        a, b = self.first.value(x) - self.first.median, self.second.value(x) - self.second.median
+        parts = [a * b]
+        if self.first.flagged:
+            parts.append(self.first.missing(x) * b)
+        if self.second.flagged:
+            parts.append(self.second.missing(x) * a)
+        return np.column_stack(parts)
+
+
+@dataclass(frozen=True)
 class Logistic:
-    """A fitted logistic regression over standardised columns of its terms."""
+    """A fitted logistic regression over standardised columns of its terms, then of its crosses."""
 
     terms: tuple[Term, ...]
     mean: np.ndarray
@@ -51,11 +93,12 @@ class Logistic:
     coefficients: np.ndarray
     intercept: float
     penalty: float
+    crosses: tuple[Cross, ...] = ()
     kind = "linear"
 
     def design(self, x: np.ndarray) -> np.ndarray:
         """Return the (n, columns) standardised columns."""
-        return (_columns(self.terms, x) - self.mean) / self.sd
+        return (_columns((*self.terms, *self.crosses), x) - self.mean) / self.sd
 
     def margin(self, x: np.ndarray) -> np.ndarray:
         return self.design(x) @ self.coefficients + self.intercept
@@ -92,9 +135,22 @@ def terms(x: np.ndarray, names: tuple[str, ...], core: tuple[str, ...], values: 
     return tuple(found)
 
 
-def parameters(found: tuple[Term, ...]) -> int:
-    """Return how many coefficients the terms take, for the sample-size criterion."""
-    return sum(1 + max(0, len(term.knots) - 2) + term.flagged for term in found)
+def crossed(
+    x: np.ndarray, names: tuple[str, ...], pairs: Sequence[tuple[str, str]], values: ModelValues
+) -> tuple[Cross, ...]:
+    """Choose the interactions from the train part: pairs of which both vary."""
+    found = []
+    for pair in pairs:
+        sides = [terms(x, names, (name,), values) for name in pair]
+        if all(sides):
+            first, second = (replace(side[0], knots=()) for side in sides)
+            found.append(Cross(first, second))
+    return tuple(found)
+
+
+def parameters(found: Sequence[Term | Cross]) -> int:
+    """Return how many coefficients they take, for the sample-size criterion."""
+    return sum(each.width for each in found)
 
 
 def fit(
@@ -104,16 +160,17 @@ def fit(
     names: tuple[str, ...],
     core: tuple[str, ...],
     values: ModelValues,
+    pairs: Sequence[tuple[str, str]] = (),
 ) -> Logistic:
     """Fit on (n, k) features with NaN for null; the penalty is the best of patient-grouped folds by log loss."""
-    chosen = terms(x, names, core, values)
-    raw = _columns(chosen, x)
+    chosen, crosses = terms(x, names, core, values), crossed(x, names, pairs, values)
+    raw = _columns((*chosen, *crosses), x)
     mean, sd = raw.mean(axis=0), raw.std(axis=0)
     sd = np.where(sd > 0, sd, 1.0)
     design = np.column_stack([(raw - mean) / sd, np.ones(len(y))])
     penalty = _best_penalty(design, y, patient_id, values)
     beta = penalised(design, y, penalty)
-    return Logistic(chosen, mean, sd, beta[:-1], float(beta[-1]), penalty)
+    return Logistic(chosen, mean, sd, beta[:-1], float(beta[-1]), penalty, crosses)
 
 
 def _best_penalty(design: np.ndarray, y: np.ndarray, patient_id: np.ndarray, values: ModelValues) -> float:
@@ -160,7 +217,7 @@ def log_loss(y: np.ndarray, margin: np.ndarray) -> np.ndarray:
     return np.logaddexp(0, margin) - y * margin
 
 
-def _columns(chosen: tuple[Term, ...], x: np.ndarray) -> np.ndarray:
+def _columns(chosen: Sequence[Term | Cross], x: np.ndarray) -> np.ndarray:
     if not chosen:
         return np.empty((len(x), 0))
-    return np.concatenate([term.columns(x[:, term.place]) for term in chosen], axis=1)
+    return np.concatenate([each.columns(x) for each in chosen], axis=1)

@@ -63,6 +63,7 @@ class DiseaseValues(Values):
     exclude_labs: dict[str, float] = Field(default_factory=dict)
     monotone: dict[str, Direction] = Field(default_factory=dict)
     core: tuple[str, ...] = CORE
+    crosses: tuple[tuple[str, str], ...] = ()
 
     @field_validator("codelist")
     @classmethod
@@ -107,6 +108,7 @@ def disease_tasks(name: str, entry: DiseaseValues) -> tuple[Task, ...]:
             inputs=Inputs(
                 clinical_groups=GROUPS,
                 core=entry.core,
+                crosses=entry.crosses,
                 monotone=entry.monotone,
                 protected=PROTECTED,
                 baselines={"age": ("age_years", "up")},
