@@ -5,9 +5,12 @@ from __future__ import annotations
 from features.derived import Derived
 from features.group import FeatureGroup
 from features.groups import (
+    acuity,
     blood_pressure,
     body_weight,
     care_plan,
+    channels,
+    consultations,
     contact_history,
     demography,
     diagnoses,
@@ -16,8 +19,10 @@ from features.groups import (
     feedback,
     fees,
     glycaemia,
+    health_tools,
     home_monitoring,
     kidney,
+    life_stage,
     lipids,
     lung,
     medication,
@@ -37,6 +42,7 @@ CATALOGUE: tuple[FeatureGroup | Derived, ...] = (
     visits.visit_trend,
     visits.no_shows,
     visits.bookings,
+    consultations.consultations,
     revisit.revisit,
     revisit.revisit_interval_days,
     revisit.revisit_overrun,
@@ -45,6 +51,8 @@ CATALOGUE: tuple[FeatureGroup | Derived, ...] = (
     diagnoses.cardiovascular_on_record,
     diagnoses.chronic_on_record,
     diagnoses.sensitive_diagnoses,
+    life_stage.life_stage,
+    life_stage.parity,
     glycaemia.glycaemia,
     glycaemia.glucose,
     blood_pressure.blood_pressure,
@@ -66,8 +74,12 @@ CATALOGUE: tuple[FeatureGroup | Derived, ...] = (
     family_history.family_history,
     home_monitoring.home_monitoring,
     home_monitoring.device_trend,
+    health_tools.device_use,
+    health_tools.check_in_use,
+    health_tools.health_tool_use_90d,
     online_activity.online_activity,
     online_activity.online_trend,
+    channels.channels,
     reading.reading,
     reading.impressions,
     contact_history.contact_history,
@@ -81,6 +93,8 @@ CATALOGUE: tuple[FeatureGroup | Derived, ...] = (
     eligibility.eligibility_plan,
     eligibility.active_care_plan,
     eligibility.eligibility_chronic,
+    acuity.acuity,
+    acuity.acuity_visits,
 )
 """Groups and derived features, in the order of a vector's columns."""
 

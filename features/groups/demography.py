@@ -45,7 +45,7 @@ def sex(history: Selection) -> dict[str, Reduction]:
 
 @feature_group(
     source="patients",
-    purposes=("care_followup",),
+    purposes=("care_followup", "service_marketing"),
     why="shows whether scores differ between kinds of insurance; no model is given it without a written reason",
     clinical_group="insurance",
     protected=True,
@@ -58,6 +58,9 @@ def insurance(history: Selection) -> dict[str, Reduction]:
         ),
         "insurance_resident": history.share(insurance=("resident", "urban_rural_resident", "居民医保")).labelled(
             label_zh="居民医保", label_en="resident insurance"
+        ),
+        "insurance_corporate": history.share(insurance=("corporate", "企业", "企业团体", "商业团体")).labelled(
+            label_zh="企业客户", label_en="paid by an employer"
         ),
         "insurance_self_pay": history.share(insurance=("self_pay", "自费")).labelled(
             label_zh="自费", label_en="pays without insurance"
