@@ -105,9 +105,11 @@ def feature_group(**marks: Any) -> Callable[[Callable[[Selection], dict[str, Red
 
     def declare(function: Callable[[Selection], dict[str, Reduction]]) -> FeatureGroup:
         where = f"feature group {function.__name__}"
-        for mark in marks:
+        for mark, value in marks.items():
             if mark not in _MARKS:
                 raise InputError(f"no mark '{mark}'", where=where, given=mark, known=_MARKS)
+            if mark in ("protected", "actionable") and not isinstance(value, bool):
+                raise InputError(f"{mark} is neither True nor False", where=where)
         source = marks.get("source", "")
         if source not in EVENT_TABLES:
             raise InputError(f"no event table '{source}'", where=where, given=str(source), known=EVENT_TABLES)
@@ -138,19 +140,35 @@ def unit_of(doc: str) -> str:
 def _declared(function: Callable[[Selection], dict[str, Reduction]], history: Selection, where: str) -> Any:
     """Call the function; an unknown word or keyword is named with the nearest valid one."""
     try:
-        return function(history)
+        features = function(history)
     except AttributeError as error:
         if not isinstance(error.obj, Selection | Reduction):
             raise
         raise InputError(f"no word '{error.name}'", where=where, given=error.name or "", known=_WORDS) from None
     except TypeError as error:
-        method, keyword = _unexpected(str(error))
-        if method not in _WORDS:
-            raise
-        known = [name for name in inspect.signature(getattr(Selection, method)).parameters if name != "self"]
-        raise InputError(f"{method}() has no '{keyword}'", where=where, given=keyword, known=known) from None
+        raise _misused(str(error), where) or error from None
+    if not isinstance(features, Mapping):
+        remedy = "return {'name': history....}"
+        raise InputError("does not return its features by name", where=where, remedy=remedy)
+    return features
 
 
-def _unexpected(message: str) -> tuple[str, str]:
-    found = re.search(r"(\w+)\(\) got an unexpected keyword argument '(\w+)'", message)
-    return (found.group(1), found.group(2)) if found else ("", "")
+def _misused(message: str, where: str) -> InputError | None:
+    """Read Python's complaint about the arguments of a word; None where it is about something else."""
+    found = re.search(r"(?:Selection|Reduction)\.(\w+)\(\) (.+)", message)
+    if not found or found.group(1) not in _WORDS:
+        return None
+    word, said = found.groups()
+    names = [each for each in inspect.signature(_word(word)).parameters.values() if each.name != "self"]
+    unexpected = re.search(r"unexpected keyword argument '(\w+)'", said)
+    if unexpected:
+        keyword, known = unexpected.group(1), [each.name for each in names if each.kind is not each.VAR_KEYWORD]
+        return InputError(f"{word}() has no '{keyword}'", where=where, given=keyword, known=known)
+    plain = [each for each in names if each.kind is not each.VAR_KEYWORD]
+    written = ", ".join(f"{each.name}=..." if each.kind is each.KEYWORD_ONLY else str(each.name) for each in plain)
+    return InputError(f"{word}() {said}", where=where, remedy=f"write {word}({written})")
+
+
+def _word(name: str) -> Callable[..., Any]:
+    found: Callable[..., Any] = getattr(Selection, name, None) or getattr(Reduction, name)
+    return found

@@ -9,6 +9,7 @@ documentation read one declaration. Mistakes are named where they are written, a
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -85,16 +86,19 @@ class Selection:
     days: float | None = None
     ahead: bool = False
 
-    def coded(self, *codes: Code) -> Selection:
-        """Keep events with one of these codes: codelists, or plain codes of any system."""
+    def coded(self, *codes: Code | Collection[Code]) -> Selection:
+        """Keep events with one of these codes: codelists, or plain codes of any system, or tuples of them."""
         if "code" not in table(self.table).names:
             raise InputError("its events carry no codes", where=f"table {self.table}", remedy="use where(column=value)")
+        found: list[Code] = []
         for code in codes:
-            if not isinstance(code, str | CodeSet):
+            found += sorted(code, key=str) if isinstance(code, set | frozenset) else _several(code)
+        for each in found:
+            if not isinstance(each, str | CodeSet) or not each:
                 raise InputError("neither a codelist nor a code", where=f"{self.table}.coded")
-        if not codes:
+        if not found:
             raise InputError("no code given", where=f"{self.table}.coded")
-        return replace(self, codes=(*self.codes, codes))
+        return replace(self, codes=(*self.codes, tuple(found)))
 
     def where(self, **values: Value | tuple[Value, ...]) -> Selection:
         """Keep events whose column holds this value, or one of a tuple of values."""
@@ -110,47 +114,47 @@ class Selection:
         """Look ahead: events known at the landmark that happen after it."""
         return replace(self, ahead=True)
 
-    def count(self) -> Reduction:
+    def count(self, **labels: str) -> Reduction:
         """Number of events."""
-        return Reduction(self, "count")
+        return Reduction(self, "count").labelled(**labels)
 
-    def exists(self) -> Reduction:
+    def exists(self, **labels: str) -> Reduction:
         """1 where there is an event, else 0."""
-        return Reduction(self, "exists")
+        return Reduction(self, "exists").labelled(**labels)
 
-    def sum(self, column: str) -> Reduction:
+    def sum(self, column: str, **labels: str) -> Reduction:
         """Sum of a numeric column; nulls add nothing."""
-        return Reduction(self, "sum", self._numeric("sum", column))
+        return Reduction(self, "sum", self._numeric("sum", column)).labelled(**labels)
 
-    def mean(self, column: str) -> Reduction:
+    def mean(self, column: str, **labels: str) -> Reduction:
         """Mean of a numeric column."""
-        return Reduction(self, "mean", self._numeric("mean", column))
+        return Reduction(self, "mean", self._numeric("mean", column)).labelled(**labels)
 
-    def std(self, column: str) -> Reduction:
+    def std(self, column: str, **labels: str) -> Reduction:
         """Sample standard deviation (n - 1); null below two values."""
-        return Reduction(self, "std", self._numeric("std", column))
+        return Reduction(self, "std", self._numeric("std", column)).labelled(**labels)
 
-    def min(self, column: str) -> Reduction:
+    def min(self, column: str, **labels: str) -> Reduction:
         """Least value."""
-        return Reduction(self, "min", self._numeric("min", column))
+        return Reduction(self, "min", self._numeric("min", column)).labelled(**labels)
 
-    def max(self, column: str) -> Reduction:
+    def max(self, column: str, **labels: str) -> Reduction:
         """Greatest value."""
-        return Reduction(self, "max", self._numeric("max", column))
+        return Reduction(self, "max", self._numeric("max", column)).labelled(**labels)
 
-    def first(self, column: str) -> Reduction:
+    def first(self, column: str, **labels: str) -> Reduction:
         """Value of the least (time, event_id) among events that have one."""
-        return Reduction(self, "first", self._numeric("first", column))
+        return Reduction(self, "first", self._numeric("first", column)).labelled(**labels)
 
-    def last(self, column: str) -> Reduction:
+    def last(self, column: str, **labels: str) -> Reduction:
         """Value of the greatest (time, event_id) among events that have one."""
-        return Reduction(self, "last", self._numeric("last", column))
+        return Reduction(self, "last", self._numeric("last", column)).labelled(**labels)
 
-    def slope(self, column: str) -> Reduction:
+    def slope(self, column: str, **labels: str) -> Reduction:
         """Least-squares slope per day; null below two distinct times."""
-        return Reduction(self, "slope", self._numeric("slope", column))
+        return Reduction(self, "slope", self._numeric("slope", column)).labelled(**labels)
 
-    def days_since(self, column: str | None = None) -> Reduction:
+    def days_since(self, column: str | None = None, **labels: str) -> Reduction:
         """Days, with their fraction, since the event nearest to the landmark.
 
         With an instant column: since that column of the nearest event that has it set. Negative
@@ -158,22 +162,23 @@ class Selection:
         """
         if column is not None:
             self._column("days_since", column, ("instant",))
-        return Reduction(self, "days_since", column)
+        return Reduction(self, "days_since", column).labelled(**labels)
 
-    def distinct(self, column: str) -> Reduction:
+    def distinct(self, column: str, **labels: str) -> Reduction:
         """Number of different values of a column; null is not a value."""
         self._column("distinct", column, ("string", "float", "int", "bool", "instant"))
-        return Reduction(self, "distinct", column)
+        return Reduction(self, "distinct", column).labelled(**labels)
 
-    def share(self, **value: Value | tuple[Value, ...]) -> Reduction:
+    def share(self, *, label_zh: str = "", label_en: str = "", **value: Value | tuple[Value, ...]) -> Reduction:
         """Share of the events whose column holds this value (or one of a tuple); null over none."""
         if len(value) != 1:
             raise InputError(
                 "exactly one column=value", where=f"{self.table}.share", remedy="filter by where() for more"
             )
-        return Reduction(self, "share", part=_conditions(self.table, value)[0])
+        part = _conditions(self.table, value)[0]
+        return Reduction(self, "share", part=part).labelled(label_zh=label_zh, label_en=label_en)
 
-    def coverage(self, days: str | float) -> Reduction:
+    def coverage(self, days: str | float, **labels: str) -> Reduction:
         """Proportion of the window's days covered by supply.
 
         Parameters
@@ -187,10 +192,10 @@ class Selection:
         if self.ahead:
             raise InputError("looks back, upcoming() looks ahead", where=where)
         if isinstance(days, str):
-            return Reduction(self, "coverage", self._numeric("coverage", days))
-        if isinstance(days, bool) or not days > 0:
+            return Reduction(self, "coverage", self._numeric("coverage", days)).labelled(**labels)
+        if isinstance(days, bool) or not isinstance(days, int | float) or not days > 0:
             raise InputError("days is a column or a number above 0", where=where)
-        return Reduction(self, "coverage", supply=float(days))
+        return Reduction(self, "coverage", supply=float(days)).labelled(**labels)
 
     def definition(self) -> dict[str, Any]:
         """Return what defines the selection, as plain JSON values in a canonical order."""
@@ -224,7 +229,7 @@ class Reduction:
 
     ``column`` is reduced; ``part`` is the condition of a share; ``supply`` the days of a coverage
     where they are one number. A label composed from codelist, reduction and window stands unless
-    ``labelled`` overrides it.
+    ``label_zh`` or ``label_en``, given to the reduction or to ``labelled``, overrides it.
     """
 
     selection: Selection
@@ -249,6 +254,10 @@ class Reduction:
             "supply": self.supply,
             "of": self.selection.definition(),
         }
+
+
+def _several(code: Any) -> list[Any]:
+    return list(code) if isinstance(code, list | tuple) else [code]
 
 
 def _code(code: Code) -> Any:

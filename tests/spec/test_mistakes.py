@@ -51,6 +51,12 @@ def declare(feature: Callable[[Selection], Any], **marks: Any) -> FeatureGroup:
         (lambda h: h.coded().count(), "no code given"),
         (lambda h: h.coded(3).count(), "neither a codelist nor a code"),
         (lambda h: h.share(context="a", text="b"), "exactly one column=value"),
+        (lambda h: h.within(30).count(), r"within\(\) takes 1 .*write within\(days=...\)"),
+        (lambda h: h.sum(), r"sum\(\) missing 1 .*'column'; write sum\(column\)"),
+        (lambda h: h.count("value"), r"count\(\) takes 1 .*write count\(\)"),
+        (lambda h: h.count(label_ja="x"), r"labelled\(\) has no 'label_ja'.*did you mean 'label_"),
+        (lambda h: h.coded(("a", 3)).count(), "neither a codelist nor a code"),
+        (lambda h: h.coded("").count(), "neither a codelist nor a code"),
         (lambda h: h.within(days=30), "'it' is not a reduction.*end it with one of count"),
     ],
 )
@@ -73,6 +79,7 @@ def test_codes_of_a_table_without_codes() -> None:
         ({"purposes": "care_followup"}, "a tuple of names"),
         ({"purposes": ("care_folowup",)}, "no purpose 'care_folowup'.*did you mean 'care_followup'"),
         ({"source": "observation"}, "no .*table 'observation'.*did you mean 'observations'"),
+        ({"actionable": "yes"}, "actionable is neither True nor False"),
         ({"protekted": True}, "'protekted'.*did you mean 'protected'"),
     ],
 )
@@ -165,3 +172,19 @@ def test_a_label_is_composed_unless_it_is_given() -> None:
     assert compile_plan([plain]).spec["it"].label_en == "observations (context=fasting): mean, last 30 days"
     given = declare(lambda h: h.count().labelled(label_zh="次数", label_en="how often"))
     assert compile_plan([given]).spec.labels["it"] == {"zh": "次数", "en": "how often"}
+    for feature in (
+        lambda h: h.mean("value", label_en="level"),
+        lambda h: h.share(context="fasting", label_en="level"),
+        lambda h: h.within(days=9).coverage(3, label_en="level"),
+    ):
+        assert compile_plan([declare(feature)]).spec.labels["it"]["en"] == "level"
+
+
+def test_codes_may_come_in_a_tuple() -> None:
+    several = declare(lambda h: h.coded(("a", "b")).count())
+    assert several.features["it"] == Selection("observations").coded("a", "b").count()
+
+
+def test_a_group_returns_its_features_by_name() -> None:
+    with pytest.raises(InputError, match="does not return its features by name"):
+        feature_group(**MARKS)(lambda history: history.count())  # type: ignore[arg-type, return-value]
