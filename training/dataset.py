@@ -17,7 +17,8 @@ from training.attrition import Attrition
 from training.calling import callable_as
 from training.censoring import Weights, weights
 from training.followup import Followup
-from training.landmarks import month_ends, span, without_consent
+from training.landmarks import landmarks, without_consent
+from training.mistakes import check, empty
 from training.outcome import FollowedOutcome
 from training.split import Split, SplitValues, draw, split
 from training.task import Task
@@ -168,32 +169,31 @@ def dataset(task: Task | str, lake: Lake, overrides: tuple[str, ...] = (), sampl
     if not isinstance(task.outcome, FollowedOutcome):
         raise InputError(f"'{task.name}' is not asked of landmarks", where="dataset", remedy="see training run")
     values = section("split", SplitValues, overrides)
-    moments = month_ends(span(lake), task.time, values.reporting_lag_days)
-    ids = lake.patients().astype(str)
-    if sample < 1:
-        ids = ids[draw(ids, "sample") < sample]
+    declared = (*catalogue(), *task.own)
+    readable = check(task, declared)
+    patient_id, at, what = landmarks(lake, task, values.reporting_lag_days, sample)
     attrition = Attrition()
-    patient_id, at = np.repeat(ids, len(moments)), np.tile(moments, len(ids))
-    attrition.start(f"patients at {len(moments)} month ends with full look-back and follow-up", patient_id)
-    refused = without_consent(lake, ids)
-    if refused is None:
+    attrition.start(what, patient_id)
+    out = without_consent(lake, patient_id)
+    if out is None:
         attrition.note("no consents in this lake: model_development could not be asked, nobody left out")
     else:
-        out = np.repeat(refused, len(moments))
         attrition.drop("no current consent to model_development", patient_id, out, ~out)
         patient_id, at = patient_id[~out], at[~out]
-    declared = (*catalogue(), *task.own)
+    moments = np.unique(at)
     asked = vectors(lake, compile_plan(declared, task.cohort.needs), patient_id, at)
     kept = task.cohort.apply(dict(zip(task.cohort.needs, asked.T)), patient_id, attrition)
     patient_id, at = patient_id[kept], at[kept]
     if not len(patient_id):
-        raise InputError("nobody is eligible", where=f"task {task.name}", remedy=f"attrition: {attrition.rows()}")
+        raise empty(task, attrition)
     eligible = len(patient_id) / len(moments) / sample
     found = task.outcome.label(Followup(lake, patient_id, at), attrition, task.horizon_days, task.time.washout_days)
     known = ~np.isnan(found.y)
     patient_id, at, y, days, ended = (each[known] for each in (patient_id, at, found.y, found.days, found.ended))
     weighed = weights(days, ended, values.least_followed)
-    plan = compile_plan(declared, task.inputs.names(compile_plan(catalogue()).spec, task.purposes))
+    if not len(y):
+        raise empty(task, attrition)
+    plan = compile_plan(declared, readable)
     x = vectors(lake, plan, patient_id, at)
     parts = split(patient_id, at, task.horizon_days, values)
     parts = replace(parts, part=np.where(weighed.weight > 0, parts.part, ""))

@@ -19,6 +19,8 @@ from features.instants import DAY
 from training.stays import Stays
 
 if TYPE_CHECKING:
+    from features.derived import Derived
+    from features.group import FeatureGroup
     from features.lake import Lake
 
 NEVER = np.iinfo(np.int64).max
@@ -104,6 +106,30 @@ class Followup:
             options = pa.array([wanted] if isinstance(wanted, str) else list(wanted))
             events = events.filter(pc.is_in(events[name], value_set=options))
         return self._next(*self._placed(events))
+
+    def features(self, own: tuple[FeatureGroup | Derived, ...], names: tuple[str, ...]) -> np.ndarray:
+        """Return (n, names) features as known at the landmarks, of the catalogue and of further groups."""
+        from features import catalogue
+        from features.build import vectors
+        from features.plan import compile_plan
+
+        return vectors(self.lake, compile_plan((*catalogue(), *own), names), self.patient_id, self.at)
+
+    def median_gap(self, table: str, days: int, **where: str) -> np.ndarray:
+        """Return the median time between days with an event, over so many days up to a landmark; NaN below two."""
+        events = self._events(table, tuple(where))
+        for name, wanted in where.items():
+            events = events.filter(pc.equal(events[name], wanted))
+        place, moment = self._placed(events)
+        day = np.unique(np.stack([place, moment // DAY]), axis=1)
+        (names, row), out = self._patients, np.full(len(self.at), np.nan)
+        begins = np.searchsorted(day[0], np.arange(len(names) + 1))
+        for number, (who, at) in enumerate(zip(row, self.at // DAY)):
+            mine = day[1, begins[who] : begins[who + 1]]
+            mine = mine[np.searchsorted(mine, at - days, side="right") : np.searchsorted(mine, at, side="right")]
+            if len(mine) >= 3:
+                out[number] = np.median(np.diff(mine))
+        return out
 
     def next_loss(self) -> np.ndarray:
         """Return when follow-up is lost after each landmark: transferred, moved, opted out."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from features.instants import DAY
 from training.attrition import Attrition
 from training.censoring import Ended
 from training.followup import Followup
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LOST = "lost to follow-up before the horizon: kept at weight 0"
 
@@ -50,7 +53,14 @@ class FollowedOutcome(Outcome, Protocol):
         """Label the landmarks of a follow-up, every row left out written into the attrition."""
 
 
-def _silent(follow: Followup, contact: np.ndarray, horizon: np.ndarray, attrition: Attrition, what: str) -> Labels:
+def silent(
+    follow: Followup,
+    contact: np.ndarray,
+    horizon: np.ndarray,
+    attrition: Attrition,
+    what: str,
+    kept: np.ndarray | None = None,
+) -> Labels:
     """Label by the first contact: 1 where there is none by the horizon; death, too, loses the patient.
 
     A stay in hospital stops the clock; a landmark whose stay outlasts the records is lost.
@@ -64,7 +74,7 @@ def _silent(follow: Followup, contact: np.ndarray, horizon: np.ndarray, attritio
     away = gone | inside
     ended = np.where(contacted, Ended.EVENT, np.where(away, Ended.LOST, Ended.FOLLOWED))
     days = np.where(contacted, reached, np.where(gone, lost, np.where(inside, np.maximum(seen, 0.0), horizon)))
-    attrition.weigh(f"lost to follow-up before {what}: kept at weight 0", away)
+    attrition.weigh(f"lost to follow-up before {what}: kept at weight 0", away if kept is None else away & kept)
     return Labels((ended == Ended.FOLLOWED).astype(float), days, ended)
 
 
@@ -81,7 +91,7 @@ class NoContact:
 
     def label(self, follow: Followup, attrition: Attrition, horizon_days: int, washout_days: int) -> Labels:
         contact = follow.next_after("encounters", status="finished")
-        return _silent(follow, contact, np.full(len(contact), float(horizon_days)), attrition, "a contact")
+        return silent(follow, contact, np.full(len(contact), float(horizon_days)), attrition, "a contact")
 
 
 @dataclass(frozen=True)
@@ -92,7 +102,7 @@ class NoLogin:
 
     def label(self, follow: Followup, attrition: Attrition, horizon_days: int, washout_days: int) -> Labels:
         action = follow.next_after("interactions")
-        return _silent(follow, action, np.full(len(action), float(horizon_days)), attrition, "an action on line")
+        return silent(follow, action, np.full(len(action), float(horizon_days)), attrition, "an action on line")
 
 
 @dataclass(frozen=True)
@@ -147,15 +157,64 @@ def first_of(follow: Followup, event: np.ndarray, horizon_days: int) -> Labels:
     return Labels(happened.astype(float), (moment - follow.at) / DAY, ended)
 
 
+@runtime_checkable
+class ExaminedOutcome(Outcome, Protocol):
+    """An outcome that is read from a table of examined people (``features.sources.nhanes.frame``).
+
+    ``population`` says in words who is asked.
+    """
+
+    @property
+    def population(self) -> str: ...
+
+    def asked(self, table: pd.DataFrame) -> np.ndarray:
+        """Return the (n,) mask of people whom the question is about and of whom the answer is known."""
+
+    def found(self, table: pd.DataFrame) -> np.ndarray:
+        """Return the (n,) outcome of people who are asked about, true or false."""
+
+
 @dataclass(frozen=True)
 class UndiagnosedDiabetes:
     """HbA1c of 6.5 % or more in somebody never told of diabetes (ADA Standards of Care: one of its criteria)."""
 
     cut: float = 6.5
+    population: str = "20 and older, never told of diabetes, HbA1c measured"
 
     @property
     def text(self) -> str:
         return f"HbA1c of {self.cut} % or more in a person never told of diabetes"
+
+    def asked(self, table: pd.DataFrame) -> np.ndarray:
+        return ((table["age"] >= 20) & (table["told_diabetes"] == "0") & table["hba1c"].notna()).to_numpy(dtype=bool)
+
+    def found(self, table: pd.DataFrame) -> np.ndarray:
+        return (table["hba1c"] >= self.cut).to_numpy(dtype=bool)
+
+
+@dataclass(frozen=True)
+class RaisedBloodPressure:
+    """140 mmHg systolic or 90 diastolic, or more, as the mean of up to three readings at one examination.
+
+    Whether somebody was told of hypertension is not in the table: the people learnt from hold some
+    who were, and some whose treated pressure is not raised. The diagnosis takes three occasions.
+    """
+
+    systolic: float = 140
+    diastolic: float = 90
+    population: str = "20 and older, blood pressure measured (whether told of hypertension is not in the table)"
+
+    @property
+    def text(self) -> str:
+        return f"blood pressure of {self.systolic:g}/{self.diastolic:g} mmHg or more at one examination"
+
+    def asked(self, table: pd.DataFrame) -> np.ndarray:
+        measured = table["systolic"].notna() & table["diastolic"].notna()
+        return ((table["age"] >= 20) & measured).to_numpy(dtype=bool)
+
+    def found(self, table: pd.DataFrame) -> np.ndarray:
+        raised = (table["systolic"] >= self.systolic) | (table["diastolic"] >= self.diastolic)
+        return raised.to_numpy(dtype=bool)
 
 
 @dataclass(frozen=True)
@@ -163,3 +222,10 @@ class FirstTouch:
     """The first time that a patient opens an item, on the day after the cut."""
 
     text: str = "the item is opened for the first time within a day"
+
+
+@dataclass(frozen=True)
+class ScreeningDue:
+    """A rule decides now; nothing is followed. ``text`` says where the rule comes from."""
+
+    text: str

@@ -21,7 +21,7 @@ from training.models import lightgbm, logistic
 from training.models.choice import Candidate
 from training.models.logistic import log_loss
 from training.models.values import ModelValues, model_values
-from training.outcome import UndiagnosedDiabetes
+from training.outcome import ExaminedOutcome
 from training.questionnaire import Questionnaire
 from training.sample_size import sample_size
 from training.scorer import Scorer
@@ -43,8 +43,8 @@ class People:
     person: np.ndarray
 
 
-def people(table: pd.DataFrame, names: tuple[str, ...], outcome: UndiagnosedDiabetes) -> People:
-    """Return adults of 20 and more who answered 'no' to diabetes and whose HbA1c was measured.
+def people(table: pd.DataFrame, names: tuple[str, ...], outcome: ExaminedOutcome) -> People:
+    """Return the people whom the question is about.
 
     Parameters
     ----------
@@ -53,11 +53,12 @@ def people(table: pd.DataFrame, names: tuple[str, ...], outcome: UndiagnosedDiab
     names
         Columns to take as inputs.
     """
-    chosen = table[(table["age"] >= 20) & (table["told_diabetes"] == "0") & table["hba1c"].notna()]
+    told = table["told_diabetes"].map({"0": 0.0, "1": 1.0})
+    chosen = table.assign(told_diabetes=told)[outcome.asked(table)]
     return People(
         names,
         chosen[list(names)].to_numpy(dtype=np.float64),
-        (chosen["hba1c"] >= outcome.cut).to_numpy(dtype=np.float64),
+        outcome.found(chosen).astype(np.float64),
         chosen["seqn"].to_numpy(dtype=str),
     )
 
@@ -148,21 +149,21 @@ def figures(
 
 
 def beside(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return the table with what the served model leaves out, and its columns: ethnicity, told of prediabetes."""
+    """Return the table with what the served models leave out, and its columns: ethnicity, told of prediabetes."""
     groups = sorted(table["ethnicity"].dropna().unique())[1:]
     coded = {f"ethnicity_{number}": (table["ethnicity"] == name).astype(float) for number, name in enumerate(groups)}
     return table.assign(**coded), (*coded, "told_prediabetes")
 
 
 def fit_self_test(task: Task, overrides: tuple[str, ...] = ()) -> Fitted:
-    """Fit, calibrate and judge the self-test's model on NHANES 2017-2018.
+    """Fit, calibrate and judge a self-test's model on NHANES 2017-2018.
 
     The logistic model wins unless trees are better by more than one standard error. Its calibration
     is fitted to margins of people it never saw.
     """
     from features.sources.nhanes import frame
 
-    if task.questionnaire is None or not isinstance(task.outcome, UndiagnosedDiabetes):
+    if task.questionnaire is None or not isinstance(task.outcome, ExaminedOutcome):
         raise InputError("is no self-test", where=f"task {task.name}")
     values = model_values((*overrides, "models.logistic.splined=0"))
     evaluation = section("evaluation", EvaluationValues, overrides)
@@ -199,7 +200,7 @@ def fit_self_test(task: Task, overrides: tuple[str, ...] = ()) -> Fitted:
         population={
             "patients": len(given.y),
             "patients_with_event": int(given.y.sum()),
-            "source": "NHANES 2017-2018 (CDC, public domain): 20 and older, never told of diabetes, HbA1c measured",
+            "source": f"NHANES 2017-2018 (CDC, public domain): {task.outcome.population}",
             "split": f"{REPEATS} x {FOLDS} folds of people",
             "sample_size": size.text,
             "verdict": size.verdict,

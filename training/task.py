@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from features.derived import Derived
 from features.errors import InputError
 from features.group import FeatureGroup
 from features.groups import MATERIAL
@@ -13,6 +14,7 @@ from features.vector import VectorSpec
 from training.cohort import Cohort
 from training.outcome import Outcome
 from training.questionnaire import Questionnaire
+from training.rule import Rule
 
 Direction = Literal["up", "down"]
 
@@ -87,7 +89,7 @@ class Task:
     name
         Such as ``churn_90d``: model, experiment and route carry it.
     kind
-        ``churn``, ``incident``, ``prevalent`` or ``affinity``.
+        ``churn``, ``incident``, ``prevalent`` or ``affinity``; ``rule`` for one that is not learnt.
     zh, en
         The question in a few words.
     purposes
@@ -104,10 +106,14 @@ class Task:
         Feature groups that only this task needs (its disease's history), beside the catalogue's.
     questionnaire
         For a self-test: what is asked, instead of a record.
+    landmarks
+        When it is asked: at the end of every month, or whenever a discharge becomes known.
+    rule
+        For kind ``rule``: what decides, instead of a model.
     """
 
     name: str
-    kind: Literal["churn", "incident", "prevalent", "affinity"]
+    kind: Literal["churn", "incident", "prevalent", "affinity", "rule"]
     zh: str
     en: str
     purposes: tuple[str, ...]
@@ -115,8 +121,10 @@ class Task:
     inputs: Inputs
     cohort: Cohort
     outcome: Outcome
-    own: tuple[FeatureGroup, ...] = ()
+    own: tuple[FeatureGroup | Derived, ...] = ()
     questionnaire: Questionnaire | None = None
+    landmarks: Literal["month_ends", "discharges"] = "month_ends"
+    rule: Rule | None = None
 
     def __post_init__(self) -> None:
         if not self.purposes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from training.cohort import Columns, Criterion, is_true
@@ -23,6 +25,20 @@ SEEN_THIS_YEAR = Criterion(
     lambda c: c["finished_contacts_365d"] >= 1,
     "近一年无有效接触",
     "no qualifying contact in the past year",
+)
+ONLINE = Criterion(
+    "active on line in the past 90 days",
+    ("online_count_90d",),
+    lambda c: c["online_count_90d"] >= 1,
+    "近90天无线上行为",
+    "nothing done on line in the past 90 days",
+)
+DISCHARGED = Criterion(
+    "discharged within a week",
+    ("stay_end_days_since",),
+    lambda c: (c["stay_end_days_since"] >= 0) & (c["stay_end_days_since"] <= 7),
+    "近7天内无出院记录",
+    "no discharge within the past week",
 )
 SEEN = Criterion(
     "a qualifying contact in the past two years",
@@ -68,7 +84,13 @@ def known_for(days: int) -> Criterion:
     )
 
 
-def free_of(disease_zh: str, disease_en: str, features: tuple[str, ...], cuts: dict[str, float]) -> Criterion:
+def free_of(
+    disease_zh: str,
+    disease_en: str,
+    features: tuple[str, ...],
+    cuts: Mapping[str, float],
+    floors: Mapping[str, float],
+) -> Criterion:
     """Return the criterion that a disease is not on record yet.
 
     Parameters
@@ -77,16 +99,19 @@ def free_of(disease_zh: str, disease_en: str, features: tuple[str, ...], cuts: d
         Indicators that it is (a code, a drug).
     cuts
         Feature -> least value at which it counts as present (a laboratory value).
+    floors
+        Feature -> value below which it counts as present.
     """
 
     def absent(columns: Columns) -> np.ndarray:
         found = [is_true(columns[name]) for name in features]
         found += [columns[name] >= cut for name, cut in cuts.items()]
+        found += [columns[name] < cut for name, cut in floors.items()]
         return ~np.logical_or.reduce(found)
 
     return Criterion(
         f"no {disease_en} yet",
-        (*features, *cuts),
+        (*features, *cuts, *floors),
         absent,
         f"已有{disease_zh}的诊断、用药或化验依据",
         f"{disease_en} is already on record by code, drug or laboratory value",

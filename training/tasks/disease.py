@@ -51,7 +51,9 @@ class DiseaseValues(Values):
     """An entry of section ``diseases``.
 
     ``exclude_labs`` gives laboratory values (codelist: cut) from which the disease counts as
-    present; ``core`` the features of the logistic candidate, most important first.
+    present, whenever they were measured; ``exclude_above`` and ``exclude_below`` cuts of features of
+    the catalogue (from it upward, or under it). ``core`` names the features of the logistic
+    candidate, most important first.
     """
 
     codelist: str
@@ -61,6 +63,8 @@ class DiseaseValues(Values):
     horizons_months: tuple[int, ...] = Field(min_length=1)
     exclude_drugs: tuple[str, ...] = ()
     exclude_labs: dict[str, float] = Field(default_factory=dict)
+    exclude_above: dict[str, float] = Field(default_factory=dict)
+    exclude_below: dict[str, float] = Field(default_factory=dict)
     monotone: dict[str, Direction] = Field(default_factory=dict)
     core: tuple[str, ...] = CORE
     crosses: tuple[tuple[str, str], ...] = ()
@@ -92,7 +96,7 @@ def disease_tasks(name: str, entry: DiseaseValues) -> tuple[Task, ...]:
             STAYED,
             SEEN,
             known_for(entry.lookback_days),
-            free_of(disease.zh, disease.en, indicators, cuts),
+            free_of(disease.zh, disease.en, indicators, cuts | entry.exclude_above, entry.exclude_below),
         )
     )
     return tuple(

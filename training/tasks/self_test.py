@@ -53,6 +53,14 @@ QUESTIONNAIRE = Questionnaire(
     ),
 )
 
+ADULT = Criterion(
+    "age 20 or more",
+    ("age",),
+    lambda c: c["age"] >= 20,
+    "模型只适用于20岁及以上",
+    "the model was made for ages of 20 and more",
+    "outside_population",
+)
 SELF_TEST_DIABETES = Task(
     name="self_test_diabetes",
     kind="prevalent",
@@ -62,14 +70,7 @@ SELF_TEST_DIABETES = Task(
     time=TimeAtRisk(horizon_days=0, lookback_days=0),
     cohort=Cohort(
         (
-            Criterion(
-                "age 20 or more",
-                ("age",),
-                lambda c: c["age"] >= 20,
-                "模型只适用于20岁及以上",
-                "the model was made for ages of 20 and more",
-                "outside_population",
-            ),
+            ADULT,
             Criterion(
                 "never told of diabetes",
                 ("told_diabetes",),
