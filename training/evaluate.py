@@ -48,9 +48,12 @@ class Bootstrap:
         (n,) patient of each row: a patient's rows are drawn together.
     replicates
         How many samples.
+    weight
+        (n,) weight of each row beside its count, such as one over the probability of being followed; ones by default.
     """
 
-    def __init__(self, patient_id: np.ndarray, replicates: int, seed: int) -> None:
+    def __init__(self, patient_id: np.ndarray, replicates: int, seed: int, weight: np.ndarray | None = None) -> None:
+        self._weight = np.ones(len(patient_id)) if weight is None else np.asarray(weight, dtype=float)
         names, self._row = np.unique(patient_id, return_inverse=True)
         rng = np.random.default_rng(seed)
         count = len(names)
@@ -60,10 +63,10 @@ class Bootstrap:
     def figure(self, measure: Measure) -> Figure:
         """Return the measure of the rows themselves and its percentile interval."""
         rows = len(self._row)
-        value = float(measure(np.ones((1, rows)))[0])
+        value = float(measure(self._weight[None, :])[0])
         chunk = max(1, 4_000_000 // max(rows, 1))
         parts = [
-            measure(self._counts[start : start + chunk, self._row].astype(float))
+            measure(self._counts[start : start + chunk, self._row] * self._weight)
             for start in range(0, len(self._counts), chunk)
         ]
         drawn = np.concatenate(parts)
@@ -81,6 +84,7 @@ def figures(
     baselines: Mapping[str, np.ndarray] | None = None,
     capacity: float = 0.05,
     values: EvaluationValues | None = None,
+    weight: np.ndarray | None = None,
 ) -> dict[str, Figure]:
     """Return discrimination, calibration and lift of a probability, and the baselines beside it.
 
@@ -95,6 +99,9 @@ def figures(
         ``gain_<name>`` ours less theirs on the same samples.
     capacity
         Share of the rows that can be acted on, for the lift.
+    weight
+        (n,) weight of each row, one over the probability of being followed so long: with it the observed
+        risk, and so O:E, is Aalen-Johansen's. A row of weight 0 was lost and counts for nothing.
 
     Raises
     ------
@@ -103,13 +110,13 @@ def figures(
     """
     values = values or section("evaluation", EvaluationValues)
     y, probability = np.asarray(y, dtype=float), np.asarray(probability, dtype=float)
-    if not len(y) == len(probability) == len(patient_id):
-        raise InputError("outcome, probability and patients differ in length", where="evaluation")
+    if not len(y) == len(probability) == len(patient_id) == len(y if weight is None else weight):
+        raise InputError("outcome, probability, patients and weights differ in length", where="evaluation")
     if len(np.unique(y)) < 2:
         raise InputError("the rows hold one class only", where="evaluation", remedy="evaluate on more patients")
     if not ((probability >= 0) & (probability <= 1)).all():
         raise InputError("a probability is null or outside [0, 1]", where="evaluation")
-    draw = Bootstrap(patient_id, values.replicates, values.seed)
+    draw = Bootstrap(patient_id, values.replicates, values.seed, weight)
     ours = measures.auroc(y, probability)
     found: dict[str, Measure] = {
         "auroc": ours,
@@ -155,7 +162,8 @@ def evaluate(data: Dataset, probability: np.ndarray, values: EvaluationValues | 
         if feature in data.spec.names:
             score = data.column(feature)[test]
             baselines[name] = score if direction == "up" else -score
-    return figures(data.y[test], probability, data.patient_id[test], baselines, capacity(data, values), values)
+    patient, share = data.patient_id[test], capacity(data, values)
+    return figures(data.y[test], probability, patient, baselines, share, values, data.weight[test])
 
 
 def capacity(data: Dataset, values: EvaluationValues) -> float:

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from training.evaluate import Figure
+    from training.outcomes import Month
     from training.proposal import Proposal
     from training.run import Trained
 
@@ -54,3 +56,16 @@ def show_proposal(made: Proposal, file: Path) -> None:
         table.add_row(gate.name, gate.verdict, gate.text)
     Console().print(table)
     Console().print(f"wrote {file}", highlight=False)
+
+
+def show_months(months: tuple[Month, ...]) -> None:
+    """Print the figures of scores by task and month."""
+    table = Table("task", "month", "scores", "closed", "events", "AUROC", "slope", "O:E", title_justify="left")
+    for each in months:
+        shown = (_interval(each.figures.get(name)) for name in ("auroc", "slope", "oe"))
+        table.add_row(each.task, each.month, f"{each.scores:,}", f"{each.closed:,}", f"{each.events:,}", *shown)
+    Console(width=None if Console().is_terminal else 140).print(table)
+
+
+def _interval(figure: Figure | None) -> str:
+    return f"{figure.value:.3f} [{figure.lo:.3f}, {figure.hi:.3f}]" if figure else "-"
