@@ -76,16 +76,27 @@ def history(task: str, home: Home = DEFAULT) -> None:
 
 
 @app.command(name="verify-ledger")
-def verify_ledger(home: Home = DEFAULT) -> None:
-    """Walk the chain from its first entry; exit 1 where something was changed."""
+def verify_ledger(
+    home: Home = DEFAULT,
+    receipts: Annotated[
+        Path | None, typer.Option(help="Answers or {seq, hash} that callers kept: JSON or CSV.")
+    ] = None,
+) -> None:
+    """Walk the chain, its signed heads and receipts; exit 1 where something was changed or is missing."""
     from serving.ledger import Ledger
+    from serving.receipts import read
+    from serving.verify import verify
 
+    held = read(receipts) if receipts else []
     ledger = Ledger(home / "ledger.db")
-    verdict = ledger.verify()
+    verdict = verify(ledger, held)
     ledger.close()
     for fault in verdict.faults:
         typer.echo(fault, err=True)
-    typer.echo(f"{verdict.entries} entries, head {verdict.head}: {'broken' if verdict.faults else 'unbroken'}")
+    typer.echo(
+        f"{verdict.entries} entries, head {verdict.head}: {'broken' if verdict.faults else 'unbroken'}; "
+        f"{verdict.heads} signed heads, {verdict.unsigned} entries after the last; {len(held)} receipts"
+    )
     if verdict.faults:
         raise typer.Exit(1)
 

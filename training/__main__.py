@@ -60,6 +60,20 @@ def card(
     typer.echo((tracking.fetch(task, number) / "card.json").read_text(encoding="utf-8"))
 
 
+@app.command()
+def outcomes(
+    scores: Annotated[Path, typer.Option(help="scores.parquet, as python -m serving score writes it")],
+    lake: Annotated[Path, typer.Option(help="folder of canonical tables: what happened since")],
+    out: Annotated[Path | None, typer.Option(help="file to write; by default the scores' own")] = None,
+) -> None:
+    """Add label and weight to scores whose time at risk has closed; show calibration and AUROC by month."""
+    from features.lake import Lake
+    from training.outcomes import add_outcomes
+    from training.show import show_months
+
+    show_months(add_outcomes(scores, Lake(lake), out))
+
+
 def main() -> None:
     """Run a command; a mistake is one line on standard error and exit status 2."""
     from features.errors import InputError
