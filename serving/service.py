@@ -30,11 +30,11 @@ app = application(Desk(Path(os.environ.get(HOME, "var")), Clock.at(os.environ.ge
 class Front:
     """Hands HTTP to our application, and the rest (start and stop) to BentoML's."""
 
-    def __init__(self, bento: ASGIApp) -> None:
-        self._bento = bento
+    def __init__(self, bento: ASGIApp, app: ASGIApp) -> None:
+        self._bento, self._app = bento, app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (app if scope["type"] == "http" else self._bento)(scope, receive, send)
+        await (self._app if scope["type"] == "http" else self._bento)(scope, receive, send)
 
 
 @bentoml.service(
@@ -49,4 +49,4 @@ class CarePath:
 
 
 CarePath.mount_asgi_app(app, path="/")  # type: ignore[attr-defined]  # the decorator makes it a Service
-CarePath.add_asgi_middleware(Front)  # type: ignore[attr-defined]
+CarePath.add_asgi_middleware(Front, app=app)  # type: ignore[attr-defined]
