@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from training.attributes import Facts, hti1, tripod_ai
 from training.task import Task
 
 USES = {
     "churn": ("帮助随访人员安排联系的先后", "deciding whom to call first in follow-up"),
     "incident": ("提示可邀请筛查的人群", "inviting people to screening"),
-    "prevalent": ("提示是否需要到院检测血糖", "advising whether to have one's blood glucose tested"),
+    "prevalent": ("提示是否需要到院检查", "advising whether to be examined at a hospital"),
+    "readmission_30d": ("安排出院后的随访", "arranging follow-up after a discharge"),
+    "rule": ("提示按指南应筛查的人群", "inviting people whom a guideline would screen"),
     "affinity": ("决定健康教育内容的先后", "ordering health education content"),
 }
 FORBIDDEN_ZH = "不得作为诊断，不得用于定价、拒绝服务或改变医疗优先级；最终由医务人员决定"
@@ -26,6 +29,7 @@ def card(
     provenance: dict[str, str],
     exploratory: bool,
     attrition: list[dict[str, object]],
+    trust: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the card as plain JSON values.
 
@@ -37,8 +41,11 @@ def card(
         Kind, why it was chosen, calibration, bands.
     provenance
         Digests and versions: lake, vector spec, code.
+    trust
+        What the assessment found, by section.
     """
-    zh, en = USES[task.kind]
+    facts = Facts(task, inputs, population, model, figures, provenance, tuple(attrition), exploratory, trust or {})
+    zh, en = USES.get(task.name) or USES[task.kind]
     return {
         "task": task.name,
         "question": {"zh": task.zh, "en": task.en},
@@ -65,4 +72,24 @@ def card(
         "attrition": attrition,
         "nmpa_classification": "not obtained",
         "impact_assessment": "not obtained",
+        "first_page_zh": first_page(task, zh),
+        "hti1": hti1(facts),
+        "tripod_ai": tripod_ai(facts),
+    }
+
+
+def first_page(task: Task, use: str) -> dict[str, str]:
+    """Return the first page, in Chinese: what a reviewer, and a patient who asks, is told first."""
+    who = "；".join(each.zh for each in task.cohort.criteria) or "填写问卷的成年人"
+    return {
+        "问题": task.zh,
+        "预期用途": use,
+        "禁止用途": FORBIDDEN_ZH,
+        "适用人群": who,
+        "最终决定者": "医务人员或随访人员；模型只提供参考",
+        "医疗器械分类意见（药监）": "未取得",
+        "个人信息保护影响评估": "编号、日期与下次复核日期见提案；未取得则不得批准",
+        "接收方": "本院随访与合规部门；不向第三方提供",
+        "告知患者的规则（个人信息保护法第二十四条）": "系统根据您的就诊、检验与随访记录估计" + task.zh + "的可能性，"
+        "用于决定是否联系您；您可以要求说明，也可以拒绝仅由系统作出的决定",
     }
