@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Raw files into a lake; what is not believed is set aside with a reason.")
 Lake = Annotated[Path, typer.Option(help="Folder of the lake; made where it is missing.")]
 
+Zone = Annotated[
+    str | None, typer.Option(help="Time zone of times without an offset: America/New_York, say; absent: params.yaml.")
+]
 
-def ingest(source: str, folder: Path, lake: Path) -> Report:
+
+def ingest(source: str, folder: Path, lake: Path, **options: Any) -> Report:
     """Read a folder into a lake.
 
     The same folder name ingested again replaces what it wrote before; other files of the lake stay.
@@ -33,6 +37,8 @@ def ingest(source: str, folder: Path, lake: Path) -> Report:
         Its raw files.
     lake
         Folder of the lake.
+    options
+        Those of the source's own command: ``zone`` of omop, say.
 
     Raises
     ------
@@ -46,7 +52,7 @@ def ingest(source: str, folder: Path, lake: Path) -> Report:
 
     folder, tally = folder.resolve(), Tally()
     label = re.sub(r"[^0-9A-Za-z_]+", "_", folder.name.split(".")[0]).strip("_") or "files"
-    opened = source_of(source)(folder, tally)
+    opened = source_of(source)(folder, tally, **options)
     try:
         return Intake(opened, tally, f"{source}-{label}", lake).run()
     except OSError as error:
@@ -61,6 +67,16 @@ def fhir(
 ) -> None:
     """FHIR R4 resources."""
     _told("fhir", folder, lake)
+
+
+@app.command()
+def omop(
+    folder: Annotated[Path, typer.Argument(help="OMOP CDM 5.3 or 5.4: CSV or Parquet tables, in any letter case.")],
+    lake: Lake,
+    zone: Zone = None,
+) -> None:
+    """OMOP CDM tables, with or without the vocabulary."""
+    _told("omop", folder, lake, zone=zone)
 
 
 @app.command()
@@ -99,7 +115,7 @@ def codes(
     typer.echo(f"{count:,} codes on {rows:,} rows are in no codelist: {out}")
 
 
-def _told(source: str, folder: Path, lake: Path) -> None:
-    report = ingest(source, folder, lake)
+def _told(source: str, folder: Path, lake: Path, **options: Any) -> None:
+    report = ingest(source, folder, lake, **options)
     typer.echo("\n".join(report.lines()))
     typer.echo(f"\nlake: {lake}\nset aside and counts: {lake / '_quarantine' / report.name}")

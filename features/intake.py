@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import orjson
@@ -21,21 +22,24 @@ import pyarrow.parquet as pq
 from features.codemap import read_codemap
 from features.coding import codelists, in_units
 from features.columns import arrow, plain, told
-from features.instants import DAY, end_of_day, moment
-from features.params import general
+from features.conflicts import Conflicts
+from features.observing import Observing
 from features.pressure import inverted, reading
 from features.progress import track
 from features.quality import CHECKS, MISSING, Batch, judge, meaning
 from features.report import Report
 from features.schema import EVENT_TABLES, TABLES, table
-from features.sources import Catalogued, Source
-from features.sources.draft import Draft, Refusal, Tally
+from features.sources import Catalogued, Source, Watching
+from features.sources.draft import Draft, Period, Refusal, Tally
 from features.sources.timing import timing
 from features.spool import ROWS, Spool
 
 QUARANTINE = "_quarantine"
 """Folder of a lake for what was set aside; it is not a canonical table."""
 
+
+READY = ".ready-"
+"""Begins the name of a hidden folder that holds an ingest which only has to be moved into place."""
 
 PERSONAL = ("family_history", "patients")
 """Tables that wait for the first contact of each patient."""
@@ -65,6 +69,7 @@ class Intake:
         self.stays: dict[str, tuple[int, int]] = {}
         self.first_contact: dict[str, int] = {}
         self.unborn: set[str] = set()
+        self.asides: dict[str, IO[bytes]] = {}
         self.extent = (np.iinfo(np.int64).max, MISSING)
 
     def run(self) -> Report:
@@ -75,12 +80,16 @@ class Intake:
         InputError
             An input file cannot be read; the lake stands as before.
         """
+        _resume(self.lake)
         shutil.rmtree(self.work, ignore_errors=True)
         for part in ("spool", "tables", "quarantine"):
             (self.work / part).mkdir(parents=True)
         try:
             events = self._spool(self.source.events(), [name for name in EVENT_TABLES if name not in PERSONAL])
-            self.births = {**self._persons_of_lake(), **self.source.births}
+            held = self._persons_of_lake()
+            self.births = held | {
+                name: birth for name, birth in self.source.births.items() if birth or name not in held
+            }
             for spool in track(events, "checking", total=len(events)):
                 self._land(spool)
             for spool in self._spool(self.source.persons(self.first_contact), PERSONAL):
@@ -90,8 +99,14 @@ class Intake:
             self._contents()
             self._promote()
         finally:
+            self._close_asides()
             shutil.rmtree(self.work, ignore_errors=True)
         return self.report
+
+    def _close_asides(self) -> None:
+        for place in self.asides.values():
+            place.close()
+        self.asides.clear()
 
     def _spool(self, drafts: Iterable[Draft], names: Iterable[str]) -> list[Spool]:
         """Put drafts on disk by table; remember when each visit began and ended."""
@@ -100,7 +115,7 @@ class Intake:
             spools[draft.table].append(draft)
             if draft.table == "encounters" and (start := draft.values.get("time")) is not None:
                 end = draft.values.get("end")
-                self.stays[draft.values["event_id"]] = (start, MISSING if end is None else end)
+                self.stays[draft.values.get("event_id", "")] = (start, MISSING if end is None else end)
         for spool in spools.values():
             spool.close()
             self.tally.refused += spool.refused
@@ -111,12 +126,13 @@ class Intake:
         contradictions = (
             inverted(spool.batches(), self.codemap) if spool.name == "observations" else np.empty(0, np.uint64)
         )
+        conflicts = Conflicts(spool.name, spool.batches)
         schema = table(spool.name).arrow()
         writer: pq.ParquetWriter | None = None
         for drafted in spool.batches():
             self.report.drafted[spool.name] += drafted.num_rows
             columns = {name: plain(drafted.column(name)) for name in drafted.schema.names}
-            batch = self._seen(spool.name, columns, contradictions)
+            batch = self._seen(spool.name, columns, contradictions, *conflicts.of(drafted))
             verdict = judge(spool.name, batch)
             self._set_aside(spool.name, columns, verdict)
             good = np.flatnonzero(verdict == -1)
@@ -131,7 +147,18 @@ class Intake:
         if writer:
             writer.close()
 
-    def _seen(self, name: str, columns: dict[str, np.ndarray], contradictions: np.ndarray) -> Batch:
+    def _known(self, patient: str) -> bool:
+        """Whether this is a person on record; everybody is where nobody keeps a record of persons."""
+        return not self.births or patient in self.births
+
+    def _seen(
+        self,
+        name: str,
+        columns: dict[str, np.ndarray],
+        contradictions: np.ndarray,
+        repeated: np.ndarray,
+        odd: np.ndarray,
+    ) -> Batch:
         """Fill times, codelists and units in place, and return the rows as the checks see them."""
         rows = len(columns["patient_id"])
         patients = columns["patient_id"]
@@ -155,9 +182,9 @@ class Intake:
                 contradicted[pressure] = np.isin(keys, contradictions)
         births = [self.births.get(patient) for patient in patients]
         birth = np.array([MISSING if each is None else each for each in births], np.int64)
-        known = np.array([name == "patients" or patient in self.births for patient in patients], bool)
+        known = np.array([name == "patients" or self._known(patient) for patient in patients], bool)
         unborn = np.array([each in self.unborn and each not in self.first_contact for each in patients], bool)
-        return Batch(columns, birth, known, names, read, contradicted, unborn)
+        return Batch(columns, birth, known, names, read, contradicted, unborn, repeated, odd)
 
     def _fill_times(self, name: str, columns: dict[str, np.ndarray]) -> None:
         """Fill a missing time from the start of the encounter, a missing known_at from its end or the lag."""
@@ -187,53 +214,53 @@ class Intake:
 
     def _set_aside(self, name: str, columns: dict[str, np.ndarray], verdict: np.ndarray) -> None:
         """Append the rows that failed to the table's quarantine file."""
-        failed = np.flatnonzero(verdict != -1)
-        if not len(failed):
-            return
         kinds = {each.name: each.kind for each in table(name).columns}
-        with self._quarantine(name).open("ab") as file:
-            for row in failed:
-                reason = CHECKS[verdict[row]].reason
-                if reason.startswith("birth_date_after"):
-                    self.unborn.add(columns["patient_id"][row])
-                self.report.quarantined[(name, reason)] += 1
-                record = {column: told(columns[column][row], kind) for column, kind in kinds.items()}
-                where = {"file": columns["_file"][row], "row": int(columns["_row"][row])}
-                file.write(
-                    orjson.dumps({"reason": reason, "meaning": meaning(reason), **where, "record": record}) + b"\n"
-                )
+        for row in np.flatnonzero(verdict != -1):
+            reason = CHECKS[verdict[row]].reason
+            if reason.startswith("birth_date_after"):
+                self.unborn.add(columns["patient_id"][row])
+            record = {column: told(columns[column][row], kind) for column, kind in kinds.items()}
+            self._write_aside(name, reason, columns["_file"][row], int(columns["_row"][row]), record)
 
     def _refuse(self, refused: list[Refusal]) -> None:
         """Write where the records stand that could not become rows; their text is not kept."""
         for name, reason, file, row in refused:
-            self.report.quarantined[(name, reason)] += 1
-            where = {"reason": reason, "meaning": meaning(reason), "file": file, "row": row}
-            with self._quarantine(name or "unknown").open("ab") as quarantine:
-                quarantine.write(orjson.dumps(where) + b"\n")
+            self._write_aside(name, reason, file, row, None)
 
-    def _quarantine(self, name: str) -> Path:
-        path = self.work / "quarantine" / f"{name}.ndjson"
-        path.touch(mode=0o600)
-        return path
+    def _write_aside(self, name: str, reason: str, file: str, row: int, record: dict[str, Any] | None) -> None:
+        """Count one row or record and append it to its table's quarantine file, which its owner alone reads."""
+        self.report.quarantined[(name, reason)] += 1
+        said = {"reason": reason, "meaning": meaning(reason), "file": file, "row": row}
+        if record is not None:
+            said["record"] = record
+        place = self.asides.get(name or "unknown")
+        if place is None:
+            path = self.work / "quarantine" / f"{name or 'unknown'}.ndjson"
+            path.touch(mode=0o600)
+            place = self.asides[name or "unknown"] = path.open("ab")
+        place.write(orjson.dumps(said) + b"\n")
 
     def _observed(self) -> None:
-        """Say when the source watched: whole days from the first to the last that anything became known."""
-        people = self.work / "tables" / "patients.parquet"
-        if self.extent[1] == MISSING or not people.is_file():
-            return
-        zone = general().zone
-        first, last = (end_of_day(moment(edge).astimezone(zone).date(), zone) for edge in self.extent)
-        patients = pq.read_table(people, columns=["patient_id"]).column(0).combine_chunks().unique()
-        schema = table("observed").arrow()
-        with pq.ParquetWriter(self.work / "tables" / "observed.parquet", schema, compression="zstd") as writer:
-            for name in self.source.tables:
-                size = len(patients)
-                edges = [np.full(size, edge) for edge in (first + 1 - DAY, last)]
-                named = [patients, pa.array([name] * size, pa.string())]
-                columns = named + [arrow(edge, schema.field("start").type) for edge in edges]
-                writer.write_table(pa.table(columns, schema=schema))
-                self.report.drafted["observed"] += size
-                self.report.written["observed"] += size
+        """Say when somebody watched: by the source's own periods, else by the extent of what became known."""
+        observing = Observing(self.work / "tables" / "observed.parquet", self.source.tables)
+        periods = self.source.periods() if isinstance(self.source, Watching) else None
+        if periods is not None:
+            observing.periods(periods, self._known, self._refuse_period)
+        elif self.extent[1] != MISSING:
+            people = self.work / "tables" / "patients.parquet"
+            named = pq.read_table(people, columns=["patient_id"]).column(0).unique() if people.is_file() else None
+            patients = sorted(self.first_contact) if named is None else named.to_pylist()
+            observing.extent(patients, *self.extent)
+        self.report.drafted["observed"] += observing.written
+        self.report.written["observed"] += observing.written
+
+    def _refuse_period(self, reason: str, period: Period) -> None:
+        self.report.drafted["observed"] += 1
+        record = {"patient_id": period.patient_id, "start": period.start, "end": period.end}
+        told_record = {
+            name: told(value, "string" if name == "patient_id" else "instant") for name, value in record.items()
+        }
+        self._write_aside("observed", reason, period.file, period.row, told_record)
 
     def _contents(self) -> None:
         """Write the catalogue of a source that has one: no events, so no checks."""
@@ -256,17 +283,38 @@ class Intake:
         return births
 
     def _promote(self) -> None:
-        """Rename the finished files into place and take away what this ingest no longer writes."""
-        for name in TABLES:
-            made, place = self.work / "tables" / f"{name}.parquet", self.lake / name / f"{self.name}.parquet"
-            if made.is_file():
-                place.parent.mkdir(exist_ok=True)
-                made.replace(place)
-            else:
-                place.unlink(missing_ok=True)
-        kept = self.lake / QUARANTINE / self.name
-        shutil.rmtree(kept, ignore_errors=True)
-        kept.parent.mkdir(exist_ok=True)
+        """Say that all is ready, then rename it into place: from here on a kill is made good by the next ingest."""
+        self._close_asides()
         document = orjson.dumps(self.report.document(), option=orjson.OPT_INDENT_2)
         (self.work / "quarantine" / "report.json").write_bytes(document + b"\n")
-        (self.work / "quarantine").replace(kept)
+        shutil.rmtree(self.work / "spool")
+        written = sorted(path.stem for path in (self.work / "tables").iterdir())
+        (self.work / "tables.json").write_bytes(orjson.dumps(written))
+        ready = self.lake / f"{READY}{self.name}"
+        self.work.replace(ready)
+        _put(ready, self.lake, self.name)
+
+
+def _put(ready: Path, lake: Path, name: str) -> None:
+    """Move the tables of a finished ingest into place, and take away those that it no longer writes; repeatable."""
+    written = orjson.loads((ready / "tables.json").read_bytes())
+    for each in TABLES:
+        made, place = ready / "tables" / f"{each}.parquet", lake / each / f"{name}.parquet"
+        if made.is_file():
+            place.parent.mkdir(exist_ok=True)
+            made.replace(place)
+        elif each not in written:
+            place.unlink(missing_ok=True)
+    kept = lake / QUARANTINE / name
+    if (ready / "quarantine").is_dir():
+        shutil.rmtree(kept, ignore_errors=True)
+        kept.parent.mkdir(exist_ok=True)
+        (ready / "quarantine").replace(kept)
+    shutil.rmtree(ready)
+
+
+def _resume(lake: Path) -> None:
+    """Put into place what an ingest that was killed had made ready."""
+    for ready in sorted(lake.glob(f"{READY}*")):
+        if (ready / "tables.json").is_file():
+            _put(ready, lake, ready.name.removeprefix(READY))

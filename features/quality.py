@@ -38,6 +38,10 @@ class Batch:
         Whether the row belongs to a systolic pressure below its diastolic.
     unborn
         Whether all that is known of the row's patient came before the birth date.
+    repeated
+        Whether an earlier row of this ingest said the same of the same event and version.
+    odd
+        Whether another row of this ingest says something else of the same event and version.
     """
 
     columns: dict[str, np.ndarray]
@@ -47,6 +51,8 @@ class Batch:
     unit_read: np.ndarray
     inverted: np.ndarray
     unborn: np.ndarray
+    repeated: np.ndarray
+    odd: np.ndarray
 
     @property
     def rows(self) -> int:
@@ -135,6 +141,12 @@ CHECKS = (
     ),
     Check("negative_fee", "a fee below zero", _negative("fee"), ("encounters",)),
     Check("negative_supply", "a supply below zero days", _negative("days_supply"), ("prescriptions",)),
+    Check(
+        "contradicting_rows",
+        "rows of the same event and version say different things, so none is believed",
+        lambda batch: batch.odd,
+    ),
+    Check("repeated_row", "an earlier row said the same of the same event", lambda batch: batch.repeated),
 )
 """In the order in which a row is asked."""
 

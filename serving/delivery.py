@@ -183,7 +183,7 @@ def _batch(name: str, rows: list[Any], known_at: int, births: Mapping[str, int |
     birth = np.array([MISSING if each is None else each for each in known], np.int64)
     names = np.array([each.name if each else None for each in lists], object)
     none = np.zeros(size, bool)
-    return Batch(columns, birth, np.ones(size, bool), names, read, none, none)
+    return Batch(columns, birth, np.ones(size, bool), names, read, none, none, none, none)
 
 
 def quarantined(line: Line, at: str) -> bytes:

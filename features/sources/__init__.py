@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import pyarrow as pa
 
 from features.errors import InputError
 from features.sources.deskdrop import Deskdrop
-from features.sources.draft import Draft
+from features.sources.draft import Draft, Period, Tally
 from features.sources.fhir import Fhir
 from features.sources.nhanes import Nhanes
+from features.sources.omop import Omop
 
 
 class Source(Protocol):
@@ -48,12 +50,29 @@ class Catalogued(Protocol):
         ...
 
 
-SOURCES: tuple[type[Fhir] | type[Nhanes] | type[Deskdrop], ...] = (Fhir, Nhanes, Deskdrop)
+@runtime_checkable
+class Watching(Protocol):
+    """A source that says itself from when to when each patient was watched."""
+
+    def periods(self) -> Iterator[Period] | None:
+        """Yield the periods; None where this folder does not say."""
+        ...
 
 
-def source(name: str) -> type[Fhir] | type[Nhanes] | type[Deskdrop]:
+class Opens(Protocol):
+    """Opens a folder as a Source; ``options`` are those of the source's own command."""
+
+    name: ClassVar[str]
+
+    def __call__(self, folder: Path, tally: Tally, **options: Any) -> Source: ...
+
+
+SOURCES: tuple[Any, ...] = (Fhir, Omop, Nhanes, Deskdrop)
+
+
+def source(name: str) -> Opens:
     """Return the source of that name, or raise InputError naming the nearest."""
-    known = {each.name: each for each in SOURCES}
+    known: dict[str, Opens] = {each.name: each for each in SOURCES}
     if name not in known:
         raise InputError(f"no source '{name}'", where="features.sources", given=name, known=tuple(known))
     return known[name]

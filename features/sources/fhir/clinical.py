@@ -21,6 +21,7 @@ from features.sources.fhir.elements import (
     words,
 )
 from features.sources.fhir.files import Record
+from features.sources.terminology import SMOKING
 
 _ORIGINS = {
     "laboratory": "laboratory",
@@ -29,17 +30,6 @@ _ORIGINS = {
     "survey": "patient",
     "social-history": "patient",
 }
-_ANSWERS = {
-    "266919005": "never",
-    "8517006": "former",
-    "449868002": "current",
-    "77176002": "current",
-    "428041000124106": "current",
-    "428071000124103": "current",
-    "428061000124105": "current",
-}
-"""SNOMED CT answers to the tobacco smoking status (LOINC 72166-2) as one word."""
-
 _SUPPLY_DAYS = {"s": 1 / 86400, "min": 1 / 1440, "h": 1 / 24, "d": 1.0, "wk": 7.0, "mo": 30.4375, "a": 365.25}
 _LONGEST_ANSWER = 64
 
@@ -140,7 +130,7 @@ def _value(element: Json) -> Json | None:
     if (count := element.get("valueInteger")) is not None:
         return {"value": _number(count)}
     if concept := element.get("valueCodeableConcept"):
-        answer = _ANSWERS.get(str(single(concept))) if single(element.get("code")) == "72166-2" else None
+        answer = SMOKING.get(str(single(concept))) if single(element.get("code")) == "72166-2" else None
         return {"text": answer or words(concept)}
     if (yes := element.get("valueBoolean")) is not None:
         return {"value": float(yes), "text": "yes" if yes else "no"}

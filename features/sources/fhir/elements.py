@@ -12,11 +12,13 @@ import functools
 import re
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from features.instants import DAY, end_of_day, micros
 from features.params import general
+from features.sources.dates import When
+from features.sources.terminology import rank
 from features.sources.timing import timing
 
 Json = dict[str, Any]
@@ -30,26 +32,22 @@ SYSTEMS = {
     "http://loinc.org": "LOINC",
     "http://www.whocc.no/atc": "ATC",
     "http://www.nlm.nih.gov/research/umls/rxnorm": "RxNorm",
+    "http://hl7.org/fhir/sid/ndc": "NDC",
+    "http://hl7.org/fhir/sid/cvx": "CVX",
     "urn:oid:2.16.840.1.113883.6.90": "ICD-10-CM",
     "urn:oid:2.16.840.1.113883.6.103": "ICD-9-CM",
     "urn:oid:2.16.840.1.113883.6.96": "SNOMED CT",
     "urn:oid:2.16.840.1.113883.6.1": "LOINC",
     "urn:oid:2.16.840.1.113883.6.88": "RxNorm",
     "urn:oid:2.16.840.1.113883.6.73": "ATC",
+    "urn:oid:2.16.840.1.113883.6.69": "NDC",
+    "http://mimic.mit.edu/fhir/mimic/CodeSystem/mimic-medication-ndc": "NDC",
     "http://mimic.mit.edu/fhir/mimic/CodeSystem/mimic-diagnosis-icd9": "ICD-9-CM",
     "http://mimic.mit.edu/fhir/mimic/CodeSystem/mimic-diagnosis-icd10": "ICD-10-CM",
 }
 """System URI to the name used in a lake; a URI that is not here stays as it is."""
 
-_PREFERRED = ("ICD-10", "ICD-10-CM", "ICD-10-CN", "ICD-9-CM", "LOINC", "ATC", "RxNorm", "SNOMED CT")
 _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
-
-
-class When(NamedTuple):
-    """The first and the last microsecond that a time may mean; a time with an hour has one only."""
-
-    first: int
-    last: int
 
 
 @functools.cache
@@ -119,9 +117,9 @@ def coded(concept: Json | None) -> Json:
             continue
         uri = entry.get("system")
         name = SYSTEMS.get(uri, uri) if uri else None
-        rank = _PREFERRED.index(name) if name in _PREFERRED else len(_PREFERRED)
-        if best is None or rank < best[0]:
-            best = rank, entry, name
+        place = rank(name)
+        if best is None or place < best[0]:
+            best = place, entry, name
     if best is None:
         return {"code_system": None, "code": text, "display": text}
     _, entry, name = best

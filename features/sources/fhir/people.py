@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from features.sources.draft import Draft
+from features.sources.draft import Draft, versions
 from features.sources.fhir.elements import Json, When, coded, reference, single, updated, version, when, words
 from features.sources.fhir.files import Record
 
@@ -127,15 +127,7 @@ class People:
             "birth_date": person.birth.last if person.birth else None,
             "sex": person.sex,
         }
-        changes: dict[int | None, Json] = {begun: {}}
-        for start, insurance in sorted(self.insurance.get(patient, ()), key=lambda each: each[0]):
-            seen = start if begun is None else max(start, begun)
-            changes.setdefault(seen, {}).update(insurance=insurance)
-        if person.deceased:
-            seen = max(person.deceased.last, begun or person.deceased.last)
-            changes.setdefault(seen, {}).update(deceased_at=person.deceased.last)
-        ordered = sorted(changes.items(), key=lambda each: (each[0] is not None, each[0] or 0))
-        for number, (since, change) in enumerate(ordered, person.number):
-            state = {**state, **change}
-            values = {**state, "time": since, "known_at": since, "version": number}
+        covers = [(start, {"insurance": kind}) for start, kind in self.insurance.get(patient, ())]
+        died = person.deceased.last if person.deceased else None
+        for values in versions(state, begun, covers, died, person.number):
             yield Draft("patients", values, person.at.file, person.at.row)
