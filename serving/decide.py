@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -17,10 +18,10 @@ import pyarrow as pa
 from features import instants
 from features.provenance import provenance
 from serving import metrics
+from serving.appender import Appender
 from serving.consent import birth, known, standing
 from serving.draft import Draft
 from serving.journal import log
-from serving.ledger import Appender
 from serving.models import Served
 from serving.problem import Problem
 from serving.question import Question
@@ -31,11 +32,13 @@ from training.task import Task
 if TYPE_CHECKING:
     from serving.desk import Desk
 
-Finish = Callable[[list[dict[str, Any]], Appender], None]
+Found = TypeVar("Found")
 
 
-def decide(desk: Desk, questions: Sequence[Question], finish: Finish) -> None:
-    """Answer questions and record every decision in one ledger transaction.
+def decide(
+    desk: Desk, questions: Sequence[Question], finish: Callable[[list[dict[str, Any]], Appender], Found]
+) -> Future[Found]:
+    """Answer questions and hand every decision to the ledger, in one transaction.
 
     Parameters
     ----------
@@ -45,44 +48,56 @@ def decide(desk: Desk, questions: Sequence[Question], finish: Finish) -> None:
         Called inside the transaction with the answers (receipts filled in) and its appender, for
         what must stand or fall with them.
 
+    Returns
+    -------
+    Future
+        What ``finish`` returned, once it is durable. It fails with Overtaken where a patient's
+        consents changed in the meantime: nothing was recorded, and the whole is to be asked again;
+        and with LedgerUnavailable where nothing can be recorded.
+
     Raises
     ------
     Problem
         503 where an explanation does not add up: no score leaves, none is recorded.
-    LedgerUnavailable
-        Nothing can be recorded.
     """
     upto = desk.store.last_seq()
     drafted = [_drafts(desk, question, upto) for question in questions]
-    record(
-        desk,
-        [draft for drafts in drafted for draft in drafts],
-        lambda appender: finish(
-            [
-                {
-                    "patient_id": question.patient_id,
-                    "as_of": instants.iso(question.at),
-                    "decisions": [draft.answer for draft in drafts],
-                }
-                for question, drafts in zip(questions, drafted, strict=True)
-            ],
-            appender,
-        ),
-    )
+
+    def answered(appender: Appender) -> Found:
+        told = [
+            {
+                "patient_id": question.patient_id,
+                "as_of": instants.iso(question.at),
+                "decisions": [draft.answer for draft in drafts],
+            }
+            for question, drafts in zip(questions, drafted, strict=True)
+        ]
+        return finish(told, appender)
+
+    return record(desk, [draft for drafts in drafted for draft in drafts], answered)
 
 
-def record(desk: Desk, drafts: Sequence[Draft], finish: Callable[[Appender], None]) -> None:
-    """Append drafts in one transaction together with whatever ``finish`` does in it, then count them."""
-    with desk.ledger.writing() as appender:
+def record(desk: Desk, drafts: Sequence[Draft], finish: Callable[[Appender], Found]) -> Future[Found]:
+    """Hand drafts to the ledger together with whatever ``finish`` does in their transaction; then count them."""
+
+    def work(appender: Appender) -> Found:
         for draft in drafts:
             draft.record(appender)
-        finish(appender)
-    for draft in drafts:
-        metrics.DECISIONS.labels(draft.answer["task"], draft.header["outcome"]).inc()
+        return finish(appender)
+
+    def count(handed: Future[Found]) -> None:
+        if handed.exception() is None:
+            for draft in drafts:
+                metrics.DECISIONS.labels(draft.answer["task"], draft.header["outcome"]).inc()
+
+    handed = desk.ledger.hand(work)
+    handed.add_done_callback(count)
+    return handed
 
 
 def _drafts(desk: Desk, question: Question, upto: int) -> list[Draft]:
     assert question.patient_id is not None
+    epoch = desk.ledger.epoch(question.patient_id) if question.known else None
     tables = desk.store.tables(question.patient_id, upto=upto) if question.known else {}
     consents, born = known(tables.get("consents"), question.now), birth(tables.get("patients"), question.now)
     consent = standing(consents, question.purpose, question.now, born, desk.settings)
@@ -92,7 +107,7 @@ def _drafts(desk: Desk, question: Question, upto: int) -> list[Draft]:
     drafts, origins = [], None
     for name in question.tasks:
         served = desk.models.scored[name]
-        draft = Draft(question, served, consent, upto)
+        draft = Draft(question, served, consent, upto, epoch)
         drafts.append(draft)
         if refused:
             draft.refuse(refused)

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -18,6 +18,7 @@ from features.errors import InputError
 from features.store import EventStore
 from serving import metrics
 from serving.access import Keys
+from serving.appender import Answered, Overtaken
 from serving.clock import Clock
 from serving.freshness import Freshness
 from serving.journal import log, where
@@ -30,6 +31,8 @@ from training.affinity.item import Item, items
 
 Given = ParamSpec("Given")
 Found = TypeVar("Found")
+_TURNS = 5
+"""How often work is run again because a consent changed before it was recorded."""
 
 
 class Desk:
@@ -102,8 +105,13 @@ class Desk:
         await asyncio.get_running_loop().run_in_executor(self._thread, closing)
         self._thread.shutdown()
 
-    async def run(self, work: Callable[Given, Found], *args: Given.args, **kwargs: Given.kwargs) -> Found:
-        """Run work on the desk's thread.
+    async def run(
+        self, work: Callable[Given, Found | Future[Found]], *args: Given.args, **kwargs: Given.kwargs
+    ) -> Found:
+        """Run work on the desk's thread; where it hands something to the ledger, wait until that is durable.
+
+        Work whose judgement was overtaken by a change of consent is run again; where the same request
+        was answered meanwhile, under its idempotency key, that answer is given.
 
         Raises
         ------
@@ -116,7 +124,15 @@ class Desk:
             raise Problem(429, "too many requests wait; send this one again later")
         self.waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(*args, **kwargs))
+            for _ in range(_TURNS):
+                found = await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(*args, **kwargs))
+                if not isinstance(found, Future):
+                    return found
+                with contextlib.suppress(Overtaken):
+                    return await asyncio.wrap_future(found)
+            raise Problem(503, "consents change too fast; send this request again later")
+        except Answered as again:
+            return again.body  # type: ignore[return-value]  # whatever keeps an answer returns one
         except LedgerUnavailable:
             raise Problem(503, "the decision cannot be recorded, so it is not answered", code="no_ledger") from None
         finally:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from features import instants
+from serving.appender import Appender
 from serving.consent import Standing
-from serving.ledger import Appender
 from serving.models import Served
 from serving.question import Question
 from serving.reasons import refusal, templates
@@ -33,8 +33,10 @@ class Draft:
         What the ledger keeps of the person; of an id that was never seen it keeps nothing.
     """
 
-    def __init__(self, question: Question, served: Served, consent: Standing, upto: int | None) -> None:
-        self._question, self._served = question, served
+    def __init__(
+        self, question: Question, served: Served, consent: Standing, upto: int | None, epoch: int | None = None
+    ) -> None:
+        self._question, self._served, self._epoch = question, served, epoch
         self._patient_id = question.patient_id if question.known else None
         self.answer: dict[str, Any] = {
             "decision_id": uuid.uuid4().hex,
@@ -69,7 +71,7 @@ class Draft:
             "recorded_at": instants.iso(question.now),
             "store_seq": upto,
         }
-        self.payload: dict[str, Any] = {"patient_id": question.patient_id, "horizon_days": served.task.horizon_days}
+        self.payload: dict[str, Any] = {"patient_id": self._patient_id, "horizon_days": served.task.horizon_days}
 
     def refuse(self, code: str, zh: str = "", en: str = "") -> None:
         """Make it a refusal; ``zh`` and ``en`` say more than the reviewed message where a criterion failed."""
@@ -98,9 +100,18 @@ class Draft:
         self.payload |= shown | {"reasons": worded[audience], "reasons_staff": worded["staff"], "refused": None}
 
     def record(self, appender: Appender) -> None:
-        """Append it; the answer carries the receipt from then on."""
+        """Append it; the answer carries the receipt from then on.
+
+        Raises
+        ------
+        Overtaken
+            The patient's consents changed since they were judged.
+        """
+        if self._patient_id is not None and self._epoch is not None:
+            appender.holds(self._patient_id, self._epoch)
         self.header["subject"] = appender.reference(self._patient_id) if self._patient_id is not None else None
-        receipt = appender.append("decision", self.answer["decision_id"], self.header, self.payload)
+        name, at = self.answer["decision_id"], self._question.now
+        receipt = appender.append("decision", name, self.header, self.payload, at)
         self.answer["receipt"] = receipt.as_dict()
 
 

@@ -1,94 +1,124 @@
-"""The ledger: every decision, durable and chained before its answer leaves.
+"""The ledger: every decision, durable, sealed and chained before its answer leaves.
 
-One SQLite table that only grows. An entry is a header (no personal data) and a payload; its hash is
-``SHA-256(domain, seq, previous hash, SHA-256(header), SHA-256(payload))`` over the bytes as stored,
-so any edit, insertion, deletion or exchange breaks the chain. What a chain alone cannot show is
-that its end was cut off: a caller's receipts (seq, hash) do.
+One table that only grows, in SQLite or PostgreSQL. An entry is a header (no personal data) and a
+payload under the patient's own key, with the header as associated data. Its hash is
+``SHA-256(domain, seq, previous hash, H(header), H(ciphertext))``, so that any edit, insertion,
+deletion or exchange breaks the chain and the chain still holds when a key was destroyed. Heads are
+signed outside the database (`heads`), and a caller's receipts (seq, hash) say the rest.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import secrets
-import sqlite3
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import functools
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
-DOMAIN = b"carepath-ledger-1"
+from serving.appender import Appender, Receipt
+from serving.book import Row, book
+from serving.heads import Heads
+from serving.keys import KeyUnavailable
+from serving.keystore import HOUSE, KeyStore
+from serving.settings import serving
+from serving.suite import suite
+
 FIRST = "0" * 64
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS entries (
-    seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL UNIQUE,
-    header BLOB NOT NULL, payload BLOB NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL);
-CREATE TRIGGER IF NOT EXISTS entries_stand BEFORE UPDATE ON entries
-    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-CREATE TRIGGER IF NOT EXISTS entries_stay BEFORE DELETE ON entries
-    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-CREATE TABLE IF NOT EXISTS subjects (patient_id TEXT PRIMARY KEY, reference TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS answers (
-    principal TEXT, key TEXT, digest TEXT NOT NULL, body BLOB NOT NULL, at INTEGER NOT NULL,
-    PRIMARY KEY (principal, key));
-"""
+URL = "CAREPATH_LEDGER"
+"""Names a PostgreSQL database for the ledger; else it is the SQLite file."""
+_MOST = 256
+_COLUMNS = "seq, kind, id, header, payload, hash"
+Found = TypeVar("Found")
+Work = Callable[[Appender], Found]
 
 
 class LedgerUnavailable(Exception):
     """Nothing can be recorded now; so nothing is answered."""
 
 
-@dataclass(frozen=True)
-class Receipt:
-    """Where an entry stands: its number and its hash."""
-
-    seq: int
-    hash: str
-
-    def as_dict(self) -> dict[str, object]:
-        return {"seq": self.seq, "hash": self.hash}
+class Sealed(Exception):
+    """The key of an entry's payload was destroyed: what it said can no longer be read."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry as it was recorded."""
+    """One entry as it was recorded; its payload is opened when it is asked for."""
 
     seq: int
     kind: str
     id: str
     header: dict[str, Any]
-    payload: dict[str, Any]
     receipt: Receipt
+    _opened: Callable[[], dict[str, Any]] = field(repr=False)
 
+    @functools.cached_property
+    def payload(self) -> dict[str, Any]:
+        """What was kept of the person.
 
-@dataclass(frozen=True)
-class Verdict:
-    """What a walk over the whole chain found."""
-
-    entries: int
-    head: str
-    faults: tuple[str, ...]
+        Raises
+        ------
+        Sealed
+            The key was destroyed.
+        """
+        return self._opened()
 
 
 class Ledger:
-    """An append-only ledger in one SQLite file, for one thread of one process at a time.
+    """An append-only ledger. Several processes may hold it open: one appends at a time, the others wait.
 
-    Several processes may hold it open: ``BEGIN IMMEDIATE`` lets one append at a time, the others
-    wait up to ``patience_s``.
+    Parameters
+    ----------
+    path
+        ``ledger.db`` in the state folder; the key store and the signed heads lie beside it.
+    patience_s
+        How long an append waits for the others.
+    url
+        A PostgreSQL database in place of the file; by default what CAREPATH_LEDGER names.
+    keys
+        The key store; by default ``keystore.db`` beside the ledger.
+
+    Raises
+    ------
+    LedgerUnavailable
+        It cannot be opened.
     """
 
-    def __init__(self, path: Path, patience_s: float = 10.0) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        self._db = sqlite3.connect(path, isolation_level=None, timeout=patience_s, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.executescript(_SCHEMA)
+    def __init__(
+        self, path: Path, patience_s: float = 10.0, url: str | None = None, keys: KeyStore | None = None
+    ) -> None:
+        try:
+            self.keys = keys or KeyStore(path.parent / "keystore.db")
+        except (KeyUnavailable, OSError) as fault:
+            raise LedgerUnavailable(str(fault)) from fault
+        self.heads = Heads(path.parent / "heads.ndjson", self.keys.provider, serving().head_seconds)
+        url = url or os.environ.get(URL) or None
+        try:
+            self._book, self._reader = book(path, url, patience_s), book(path, url, patience_s)
+        except Exception as fault:
+            raise LedgerUnavailable(type(fault).__name__) from fault
+        self._failures: tuple[type[Exception], ...] = (*self._book.failures, KeyUnavailable)
+        self._lock = threading.Lock()
+        self._queue: queue.SimpleQueue[tuple[Work[Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._clerk: threading.Thread | None = None
+        self._unsigned: Receipt | None = None
 
     def close(self) -> None:
-        self._db.close()
+        """Finish what was handed in, sign the head, let go of the database."""
+        if self._clerk is not None:
+            self._queue.put(None)
+            self._clerk.join()
+            self._clerk = None
+        with contextlib.suppress(KeyUnavailable, OSError):
+            self._sign(now=True)
+        for each in (self._book, self._reader, self.keys):
+            each.close()
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Appender]:
@@ -97,120 +127,179 @@ class Ledger:
         Raises
         ------
         LedgerUnavailable
-            The database is locked, full, or gone.
+            The database is locked, full, or gone; the key file cannot be used.
+        """
+        with self._lock:
+            try:
+                self._book.begin()
+                self.keys.refresh()
+                last = self._book.rows("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1")
+                appender = Appender(self._book, self.keys, *(last[0] if last else (0, FIRST)))
+                yield appender
+                receipt = appender.write()
+                self.keys.flush()
+                self._book.commit()
+            except self._failures as fault:
+                self._undo()
+                raise LedgerUnavailable(type(fault).__name__) from fault
+            except BaseException:
+                self._undo()
+                raise
+            if receipt is not None:
+                self._unsigned = receipt
+            with contextlib.suppress(KeyUnavailable, OSError):
+                self._sign()
+
+    def hand(self, work: Work[Found]) -> Future[Found]:
+        """Have work appended by the clerk, who commits all that waits in one transaction.
+
+        Parameters
+        ----------
+        work
+            Called with the transaction's appender, on the clerk's thread. Where it raises, nothing
+            that it appended stays, and the work handed in beside it is not touched.
+
+        Returns
+        -------
+        Future
+            What work returned, once it is durable.
+        """
+        handed: Future[Found] = Future()
+        if self._clerk is None:
+            self._clerk = threading.Thread(target=self._serve, name="clerk", daemon=True)
+            self._clerk.start()
+        self._queue.put((work, handed))
+        return handed
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                first = self._queue.get(timeout=self.heads.every_s if self._unsigned else None)
+            except queue.Empty:
+                with self._lock, contextlib.suppress(KeyUnavailable, OSError):
+                    self._sign()
+                continue
+            waiting, ends = [first] if first else [], first is None
+            while len(waiting) < _MOST and not ends:
+                try:
+                    more = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                ends = more is None
+                waiting += [more] if more else []
+            if waiting:
+                self._record(waiting)
+            if ends:
+                return
+
+    def _record(self, waiting: list[tuple[Work[Any], Future[Any]]]) -> None:
+        done: list[tuple[Future[Any], Any]] = []
+        try:
+            with self.writing() as appender:
+                for work, handed in waiting:
+                    mark = appender.mark()
+                    try:
+                        done.append((handed, work(appender)))
+                    except self._failures:
+                        raise
+                    except Exception as fault:
+                        appender.back(mark)
+                        handed.set_exception(fault)
+        except BaseException as fault:
+            for _, handed in waiting:
+                if not handed.done():
+                    handed.set_exception(fault)
+            return
+        for handed, found in done:
+            handed.set_result(found)
+
+    def _undo(self) -> None:
+        with contextlib.suppress(Exception):
+            self.keys.drop()
+        with contextlib.suppress(Exception):
+            self._book.rollback()
+
+    def _sign(self, now: bool = False) -> None:
+        if self._unsigned is not None and (now or self.heads.due()):
+            self.heads.sign(self._unsigned.seq, self._unsigned.hash)
+            self._unsigned = None
+
+    def read(self, statement: str, parameters: tuple[Any, ...] = ()) -> list[Row]:
+        """Return rows of a statement that changes nothing.
+
+        Raises
+        ------
+        LedgerUnavailable
+            The database is gone.
         """
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            last = self._db.execute("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
-            yield Appender(self._db, *(last or (0, FIRST)))
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._rollback()
-            raise LedgerUnavailable(type(error).__name__) from error
-        except BaseException:
-            self._rollback()
-            raise
-
-    def _rollback(self) -> None:
-        with contextlib.suppress(sqlite3.Error):
-            self._db.execute("ROLLBACK")
+            return self._reader.rows(statement, parameters)
+        except self._reader.failures as fault:
+            raise LedgerUnavailable(type(fault).__name__) from fault
 
     def entry(self, kind: str, entry_id: str) -> Entry | None:
         """Return the entry of that kind and id, or None."""
-        found = self._db.execute(
-            "SELECT seq, kind, id, header, payload, hash FROM entries WHERE id = ? AND kind = ?", (entry_id, kind)
-        ).fetchone()
-        return _entry(found) if found else None
+        found = self.read(f"SELECT {_COLUMNS} FROM entries WHERE id = ? AND kind = ?", (entry_id, kind))
+        if not found:
+            return None
+        entry = self._entry(found[0])
+        with contextlib.suppress(Sealed):
+            entry.payload  # noqa: B018  # opened now, so that it can be read when the ledger is closed
+        return entry
 
     def entries(self, kind: str) -> Iterator[Entry]:
         """Yield the entries of one kind, oldest first."""
-        rows = self._db.execute(
-            "SELECT seq, kind, id, header, payload, hash FROM entries WHERE kind = ? ORDER BY seq", (kind,)
-        )
-        return map(_entry, rows)
+        yield from map(self._entry, self.read(f"SELECT {_COLUMNS} FROM entries WHERE kind = ? ORDER BY seq", (kind,)))
 
     def latest(self, kind: str, most: int) -> list[Entry]:
         """Return the last entries of one kind, newest first."""
-        rows = self._db.execute(
-            "SELECT seq, kind, id, header, payload, hash FROM entries WHERE kind = ? ORDER BY seq DESC LIMIT ?",
-            (kind, most),
-        )
-        return [_entry(row) for row in rows]
+        statement = f"SELECT {_COLUMNS} FROM entries WHERE kind = ? ORDER BY seq DESC LIMIT ?"
+        return [self._entry(row) for row in self.read(statement, (kind, most))]
+
+    def where(self, conditions: str, parameters: tuple[Any, ...], most: int) -> list[Entry]:
+        """Return the newest entries that meet conditions on the columns of `entries`, newest first."""
+        statement = f"SELECT {_COLUMNS} FROM entries WHERE {conditions} ORDER BY seq DESC LIMIT ?"
+        return [self._entry(row) for row in self.read(statement, (*parameters, most))]
+
+    def after(self, kind: str, seq: int, most: int) -> list[Entry]:
+        """Return the entries of one kind numbered above ``seq``, oldest first."""
+        statement = f"SELECT {_COLUMNS} FROM entries WHERE kind = ? AND seq > ? ORDER BY seq LIMIT ?"
+        return [self._entry(row) for row in self.read(statement, (kind, seq, most))]
+
+    def patient(self, reference: str) -> str | None:
+        """Return the patient whom a reference stands for, or None once nothing ties it to a person."""
+        return self.keys.patient(reference)
 
     def kept(self, principal: str, key: str, since: int) -> tuple[str, bytes] | None:
         """Return (digest of the request, answer) kept under an idempotency key since an instant."""
-        found: tuple[str, bytes] | None = self._db.execute(
+        found = self.read(
             "SELECT digest, body FROM answers WHERE principal = ? AND key = ? AND at >= ?", (principal, key, since)
-        ).fetchone()
-        return found
+        )
+        return (found[0][0], bytes(found[0][1])) if found else None
+
+    def epoch(self, patient_id: str) -> int:
+        """Return how often a patient's consents changed; what was judged under an older one must be judged again."""
+        found = self.read("SELECT epoch FROM epochs WHERE patient_id = ?", (patient_id,))
+        return int(found[0][0]) if found else 0
 
     def head(self) -> Receipt:
         """Return the last entry's receipt; of an empty ledger: number 0."""
-        last = self._db.execute("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
-        return Receipt(*(last or (0, FIRST)))
+        last = self.read("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1")
+        return Receipt(*(last[0] if last else (0, FIRST)))
 
-    def verify(self) -> Verdict:
-        """Walk the chain from its first entry and name every entry that does not fit."""
-        faults: list[str] = []
-        expected, previous = 1, FIRST
-        rows = self._db.execute(
-            "SELECT seq, kind, id, CAST(header AS BLOB), CAST(payload AS BLOB), previous, hash "
-            "FROM entries ORDER BY seq"
-        )
-        for seq, kind, entry_id, header, payload, said, stored in rows:
-            if seq != expected:
-                faults.append(f"entry {expected}: missing")
-            if said != previous:
-                faults.append(f"entry {seq}: does not follow the entry before it")
-            if stored != _hash(seq, said, kind, entry_id, header, payload):
-                faults.append(f"entry {seq}: was changed")
-            expected, previous = seq + 1, stored
-        return Verdict(expected - 1, previous, tuple(faults))
+    def _entry(self, row: Row) -> Entry:
+        seq, kind, entry_id, header, payload, digest = row
+        said = orjson.loads(header)
+        return Entry(seq, kind, entry_id, said, Receipt(seq, digest), lambda: self._open(said, header, payload))
 
-
-class Appender:
-    """Appends within one transaction of a Ledger."""
-
-    def __init__(self, db: sqlite3.Connection, seq: int, last: str) -> None:
-        self._db, self._seq, self._last = db, seq, last
-
-    def append(self, kind: str, entry_id: str, header: Mapping[str, Any], payload: Mapping[str, Any]) -> Receipt:
-        """Append one entry and return its receipt (true once the transaction ends)."""
-        head, body = canonical(header), canonical(payload)
-        seq = self._seq + 1
-        digest = _hash(seq, self._last, kind, entry_id, head, body)
-        row = (seq, kind, entry_id, head, body, self._last, digest)
-        self._db.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-        self._seq, self._last = seq, digest
-        return Receipt(seq, digest)
-
-    def reference(self, patient_id: str) -> str:
-        """Return the random reference that stands for a patient in headers."""
-        self._db.execute("INSERT OR IGNORE INTO subjects VALUES (?, ?)", (patient_id, secrets.token_hex(16)))
-        found = self._db.execute("SELECT reference FROM subjects WHERE patient_id = ?", (patient_id,)).fetchone()
-        return str(found[0])
-
-    def keep(self, principal: str, key: str, digest: str, body: bytes, at: int, since: int) -> None:
-        """Keep an answer under an idempotency key; forget those from before ``since``."""
-        self._db.execute("DELETE FROM answers WHERE at < ?", (since,))
-        self._db.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)", (principal, key, digest, body, at))
-
-
-def canonical(record: Mapping[str, Any]) -> bytes:
-    """Return a record as JSON bytes with sorted keys; floats in their shortest exact form."""
-    return orjson.dumps(record, option=orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY)
-
-
-def _hash(seq: int, previous: str, kind: str, entry_id: str, header: bytes, payload: bytes) -> str:
-    named = canonical({"kind": kind, "id": entry_id})
-    parts = (DOMAIN, str(seq).encode(), previous.encode(), *(_sha(part) for part in (named, header, payload)))
-    return hashlib.sha256(b"\n".join(parts)).hexdigest()
-
-
-def _sha(part: bytes) -> bytes:
-    return hashlib.sha256(part).hexdigest().encode()
-
-
-def _entry(row: tuple[Any, ...]) -> Entry:
-    seq, kind, entry_id, header, payload, digest = row
-    return Entry(seq, kind, entry_id, orjson.loads(header), orjson.loads(payload), Receipt(seq, digest))
+    def _open(self, said: Mapping[str, Any], header: bytes, payload: bytes) -> dict[str, Any]:
+        try:
+            self.keys.refresh()
+            cipher = self.keys.cipher(said.get("subject") or HOUSE) or self.keys.cipher(HOUSE)
+        except KeyUnavailable as fault:
+            raise LedgerUnavailable(str(fault)) from fault
+        plain = suite(said["suite"]).open(cipher, bytes(payload), bytes(header)) if cipher else None
+        if plain is None:
+            raise Sealed
+        found: dict[str, Any] = orjson.loads(plain)
+        return found

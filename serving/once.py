@@ -6,7 +6,7 @@ import hashlib
 import time
 from typing import TYPE_CHECKING
 
-from serving.ledger import Appender
+from serving.appender import Answered, Appender
 from serving.problem import Problem
 from serving.route import Call
 
@@ -47,14 +47,27 @@ class Once:
         if kept is None:
             return None
         if kept[0] != self._digest:
-            raise Problem(409, "this Idempotency-Key was used for another request", field="Idempotency-Key")
+            raise _taken()
         return kept[1]
 
     def keep(self, appender: Appender, body: bytes) -> None:
-        """Keep the answer in the transaction that records it."""
+        """Keep the answer in the transaction that records it.
+
+        Raises
+        ------
+        Answered
+            The same request was answered meanwhile; nothing of this one is recorded.
+        Problem
+            409 where another request took the key meanwhile.
+        """
         if self.key is not None:
             now = time.time_ns() // 1000
-            appender.keep(self._principal, self.key, self._digest, body, now, self._since())
+            try:
+                appender.keep(self._principal, self.key, self._digest, body, now, self._since())
+            except Answered as other:
+                if other.digest != self._digest:
+                    raise _taken() from None
+                raise
 
     def keep_alone(self, body: bytes) -> bytes:
         """Keep an answer that records nothing else, and return it."""
@@ -65,3 +78,7 @@ class Once:
 
     def _since(self) -> int:
         return time.time_ns() // 1000 - self._desk.settings.idempotency_hours * 3_600_000_000
+
+
+def _taken() -> Problem:
+    return Problem(409, "this Idempotency-Key was used for another request", field="Idempotency-Key")

@@ -18,6 +18,9 @@ class Serving(Values):
         Requests that may wait for the scoring thread before a caller is told 429.
     chunk
         Patients of a batch that are scored and recorded in one ledger transaction.
+    head_seconds
+        Seconds after which a commit is followed by a signed head: what a cut of the ledger's end can
+        hide from all but receipts.
     session_minutes, key_days, idempotency_hours
         Life of a reviewer's sign-in, of a demo key, of a stored answer.
     approved_bases
@@ -37,6 +40,7 @@ class Serving(Values):
     events_limit: int = Field(gt=0)
     waiting_limit: int = Field(gt=0)
     chunk: int = Field(gt=0)
+    head_seconds: float = Field(ge=0)
     session_minutes: int = Field(gt=0)
     key_days: int = Field(gt=0)
     idempotency_hours: int = Field(gt=0)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 os.environ.setdefault("OTEL_SDK_DISABLED", "true")
+if "CAREPATH_KEYS" not in os.environ:
+    os.environ["CAREPATH_KEYS"] = tempfile.mkdtemp(prefix="carepath-keys-")
+    atexit.register(shutil.rmtree, os.environ["CAREPATH_KEYS"], ignore_errors=True)
 
 ROOT = Path(__file__).resolve().parents[1]
 

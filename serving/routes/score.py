@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
 from features import instants
 from serving.access import Principal
+from serving.appender import Appender
 from serving.decide import decide
-from serving.ledger import Appender
 from serving.once import Once
 from serving.problem import Problem, nearest
 from serving.question import Question
@@ -35,7 +36,9 @@ async def score(call: Call) -> Response:
     return answer(await call.desk.run(_score, call.desk, call.principal, asked, at, now, once))
 
 
-def _score(desk: Desk, principal: Principal, asked: ScoreRequest, at: int, now: int, once: Once) -> bytes:
+def _score(
+    desk: Desk, principal: Principal, asked: ScoreRequest, at: int, now: int, once: Once
+) -> bytes | Future[bytes]:
     check_tasks(desk, asked.tasks, asked.purpose)
     if not desk.store.has(asked.patient_id):
         raise Problem(404, "no such patient", code="unknown_patient", field="patient_id")
@@ -52,15 +55,13 @@ def _score(desk: Desk, principal: Principal, asked: ScoreRequest, at: int, now: 
         asked.explain,
         asked.exploratory,
     )
-    body = b""
 
-    def finish(answers: list[dict[str, Any]], appender: Appender) -> None:
-        nonlocal body
+    def finish(answers: list[dict[str, Any]], appender: Appender) -> bytes:
         body = packed(answers[0])
         once.keep(appender, body)
+        return body
 
-    decide(desk, [question], finish)
-    return body
+    return decide(desk, [question], finish)
 
 
 async def batch(call: Call) -> Response:
@@ -74,7 +75,8 @@ async def batch(call: Call) -> Response:
     results: list[dict[str, Any]] = []
     for start in range(0, len(asked.patient_ids), desk.settings.chunk):
         some = asked.patient_ids[start : start + desk.settings.chunk]
-        results += await desk.run(_chunk, desk, call.principal, asked, some, now)
+        lines: list[dict[str, Any]] = await desk.run(_chunk, desk, call.principal, asked, some, now)
+        results += lines
     body = packed({"as_of": instants.iso(now), "results": results})
     return answer(await desk.run(once.keep_alone, body))
 
@@ -84,7 +86,9 @@ def _begin(desk: Desk, asked: BatchRequest, once: Once) -> bytes | None:
     return once.earlier()
 
 
-def _chunk(desk: Desk, principal: Principal, asked: BatchRequest, ids: list[str], now: int) -> list[dict[str, Any]]:
+def _chunk(
+    desk: Desk, principal: Principal, asked: BatchRequest, ids: list[str], now: int
+) -> Future[list[dict[str, Any]]]:
     questions = [
         Question(
             patient_id,
@@ -98,9 +102,7 @@ def _chunk(desk: Desk, principal: Principal, asked: BatchRequest, ids: list[str]
         )
         for patient_id in ids
     ]
-    found: list[dict[str, Any]] = []
-    decide(desk, questions, lambda answers, _appender: found.extend(answers))
-    return found
+    return decide(desk, questions, lambda answers, _appender: answers)
 
 
 def check_purpose(principal: Principal, purpose: str) -> None:

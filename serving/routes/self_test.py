@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,10 +10,10 @@ from starlette.responses import Response
 
 from features.errors import InputError
 from serving.access import Principal
+from serving.appender import Appender
 from serving.consent import Standing
 from serving.decide import alarmed, record, unfit
 from serving.draft import Draft
-from serving.ledger import Appender
 from serving.models import Served
 from serving.once import Once
 from serving.problem import Problem, nearest
@@ -69,7 +70,7 @@ def _served(desk: Desk, name: str) -> Served:
     return tests[name]
 
 
-def _report(desk: Desk, principal: Principal, name: str, asked: SelfTestRequest, once: Once) -> bytes:
+def _report(desk: Desk, principal: Principal, name: str, asked: SelfTestRequest, once: Once) -> bytes | Future[bytes]:
     served, now = _served(desk, name), desk.clock.now()
     values = _values(_questionnaire(served), asked)
     earlier = once.earlier()
@@ -87,15 +88,13 @@ def _report(desk: Desk, principal: Principal, name: str, asked: SelfTestRequest,
         with alarmed(served):
             fields = score(served, row, {})
         draft.score(fields, [])
-    body = b""
 
-    def finish(appender: Appender) -> None:
-        nonlocal body
+    def finish(appender: Appender) -> bytes:
         body = packed(_shown(draft))
         once.keep(appender, body)
+        return body
 
-    record(desk, [draft], finish)
-    return body
+    return record(desk, [draft], finish)
 
 
 def _values(questionnaire: Questionnaire, asked: SelfTestRequest) -> dict[str, float]:

@@ -11,6 +11,7 @@ import pytest
 from serving.ledger import Ledger
 from serving.reasons import refusals, templates
 from serving.schemas import BatchAnswer, DecisionRecord, ScoreAnswer
+from serving.verify import verify
 from tests.service.conftest import CLOCK, Running
 
 TASKS = ["churn_90d", "diabetes_12m"]
@@ -56,7 +57,7 @@ def test_the_receipt_is_the_ledgers(service: Running, outreach: httpx.Client) ->
         "scored",
     )
     assert "ok-1" not in str(entry.header).replace(entry.header["consent_id"], "")
-    assert ledger.verify().faults == ()
+    assert verify(ledger).faults == ()
     ledger.close()
 
 
