@@ -19,17 +19,18 @@ app = typer.Typer(cls=Commands, add_completion=False, no_args_is_help=True, help
 
 @app.command()
 def run(
-    task: Annotated[str, typer.Argument(help="task, such as churn_90d")],
+    task: Annotated[str, typer.Argument(help="task, such as churn_90d, or a Python file that declares one")],
     lake: Annotated[str, typer.Option(help="folder of canonical tables; the self-test needs none")] = "",
     trials: Annotated[int, typer.Option(min=0, help="settings of LightGBM to try")] = 0,
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.name=value over params.yaml")] = None,
     sample: Annotated[float, typer.Option(min=0.0, max=1.0, help="share of the patients: a dry run")] = 1.0,
+    estimator: Annotated[str, typer.Option(help="module:function that makes a scikit-learn classifier")] = "",
 ) -> None:
     """Train a task and register what came of it."""
     from training.run import run as train
     from training.show import show
 
-    show(train(task, Path(lake) if lake else None, tuple(set_ or ()), trials, sample))
+    show(train(task, Path(lake) if lake else None, tuple(set_ or ()), trials, sample, estimator))
 
 
 @app.command()
@@ -38,12 +39,14 @@ def propose(
     version: Annotated[str, typer.Argument(help="registered version, such as 3")],
     author: Annotated[str, typer.Option(help="who proposes; by default the user of this machine")] = "",
     out: Annotated[Path | None, typer.Option(help="file to write; by default proposals/TASK-VERSION.json")] = None,
+    lake: Annotated[Path | None, typer.Option(help="where it meets the champion; by default the run's lake")] = None,
+    impact_assessment: Annotated[str, typer.Option(help="id of the impact assessment")] = "",
 ) -> None:
-    """Put a version before the one who approves."""
+    """Compare a version with the champion, apply the gates, and sign it for the one who approves."""
     from training.proposal import propose as put
     from training.show import show_proposal
 
-    made = put(task, version, author)
+    made = put(task, version, author, lake, impact_assessment)
     file = made.write(out or Path("proposals") / f"{task}-{version}.json")
     show_proposal(made, file)
 

@@ -1,4 +1,9 @@
-"""Proposal: what a data scientist puts before the one who approves."""
+"""Proposal: what a data scientist puts before the one who approves.
+
+A JSON file of the fields of :class:`Proposal` and ``signature: {suite, key, value}``: Ed25519 over
+the canonical JSON of all other fields (``training.signing``). Whoever approves calls
+``training.signing.verify`` on the parsed file; a field changed since fails there.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +12,36 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from features.errors import InputError
 from training import tracking
+from training.gates import Gate, gates
+from training.signing import SIGNATURE, sign
 
-GATED = {"test_slope": (0.8, 1.2), "test_oe": (0.8, 1.25)}
-"""Figure -> range; a gate blocks only where the whole interval lies outside (METHODS, fairness and promotion)."""
+if TYPE_CHECKING:
+    from training.scorer import Scorer
 
-
-@dataclass(frozen=True)
-class Gate:
-    """One gate: what it looks at, and ``pass``, ``warn`` or ``block``."""
-
-    name: str
-    verdict: str
-    text: str
+FORMAT = 1
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A version put forward. ``artefact`` is the local folder that the digest is of."""
+    """A version put forward.
+
+    Parameters
+    ----------
+    digest
+        Of the artefact; ``artefact`` is the local folder that it was read from.
+    author, proposed_at
+        Who and when.
+    impact_assessment
+        Id of the impact assessment, or ``not obtained``.
+    figures, gates
+        Of the run.
+    champion
+        The version in production that it was compared with, or empty.
+    """
 
     task: str
     version: str
@@ -35,67 +49,104 @@ class Proposal:
     author: str
     proposed_at: str
     artefact: str
+    impact_assessment: str
     figures: dict[str, float]
     gates: tuple[Gate, ...]
+    champion: str = ""
+    format: int = FORMAT
 
     @property
     def blocked(self) -> bool:
         return any(gate.verdict == "block" for gate in self.gates)
 
     def write(self, file: Path) -> Path:
-        """Write the proposal as JSON and return the file."""
+        """Sign the proposal with its author's key, write it as JSON and return the file."""
+        told = json.loads(json.dumps(asdict(self)))
+        told[SIGNATURE] = sign(told, self.author)
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(asdict(self), ensure_ascii=False, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        file.write_text(json.dumps(told, ensure_ascii=False, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         return file
 
 
-def propose(task: str, number: str, author: str = "") -> Proposal:
-    """Return the proposal of a registered version, its gates applied.
+def propose(
+    task: str, number: str, author: str = "", lake: Path | None = None, impact_assessment: str = ""
+) -> Proposal:
+    """Return the proposal of a registered version, its gates applied, and name it ``challenger``.
+
+    Parameters
+    ----------
+    lake
+        Where challenger and champion are compared; by default the lake that the run was trained on.
 
     Raises
     ------
     InputError
-        There is no such version, the run was a dry run, or the stored artefact is not the recorded one.
+        There is no such version, the run was a dry run, the stored artefact is not the recorded one, or
+        the lake is not there to compare on.
     """
     from training.scorer import Scorer
 
     found = tracking.version(task, number)
     if found.tags.get("dry_run") == "true":
         raise InputError("a dry run (--sample) is never proposed", where=f"{task} {number}", remedy="train on all")
+    if "estimator" in found.tags:
+        raise InputError(
+            f"{found.tags['estimator']} does not explain itself exactly",
+            where=f"{task} {number}",
+            remedy="only a Scorer can be proposed: train without --estimator",
+        )
     folder = tracking.fetch(task, number)
     scorer = Scorer.load(folder, found.digest)
-    return Proposal(
+    against, champion = _against(scorer, found, lake)
+    made = Proposal(
         task,
         number,
         found.digest,
         author or getpass.getuser(),
         datetime.now(UTC).isoformat(timespec="seconds"),
         str(folder),
+        impact_assessment or "not obtained",
         dict(found.figures),
-        gates(found.figures, found.tags, explained=bool(scorer.used)),
+        (*gates(found.figures, found.tags, bool(scorer.used), assessed(task, number)), *against),
+        champion,
     )
+    tracking.challenge(task, number)
+    return made
 
 
-def gates(figures: dict[str, float] | Any, tags: Any, explained: bool) -> tuple[Gate, ...]:
-    """Apply the gates to a run's figures."""
-    found = []
-    for name, (least, most) in GATED.items():
-        lo, hi = figures.get(f"{name}_lo"), figures.get(f"{name}_hi")
-        if lo is None or hi is None:
-            found.append(Gate(name, "warn", "not measured"))
-            continue
-        inside = least <= figures[name] <= most
-        verdict = "block" if hi < least or lo > most else "pass" if inside else "warn"
-        found.append(Gate(name, verdict, f"{figures[name]:.3f} [{lo:.3f}, {hi:.3f}], wanted {least} to {most}"))
-    gains = [name for name in figures if name.startswith("test_gain_") and not name.endswith(("_lo", "_hi"))]
-    for name in gains:
-        hi = figures[f"{name}_hi"]
-        verdict = "pass" if figures[f"{name}_lo"] > 0 else "block" if hi < 0 else "warn"
-        baseline = name.removeprefix("test_gain_")
-        found.append(Gate(f"beats {baseline}", verdict, f"{figures[name]:+.3f} AUROC, paired, up to {hi:+.3f}"))
-    exploratory = tags.get("exploratory") == "true"
-    found.append(Gate("sample size", "warn" if exploratory else "pass", tags.get("sample_size", "not counted")))
-    found.append(
-        Gate("explains itself", "pass" if explained else "warn", "additive contributions, checked at every score")
-    )
-    return tuple(found)
+def assessed(task: str, number: str) -> dict[str, Any]:
+    """Return the sections of a version's assessment; empty where its kind of task has none."""
+    try:
+        return dict(json.loads(tracking.fetch(task, number, "evaluation.json").read_text(encoding="utf-8")))
+    except InputError:
+        return {}
+
+
+def _against(scorer: Scorer, found: tracking.Version, lake: Path | None) -> tuple[tuple[Gate, ...], str]:
+    """Compare with the version in production; return the gates and that version."""
+    task, number = found.task, tracking.champion(found.task)
+    label = "against champion"
+    moved = tracking.moved(task)
+    warned = (Gate("alias champion", "warn", moved),) if moved else ()
+    if number is None:
+        return (*warned, Gate(label, "pass", "nothing is in production to compare with")), ""
+    if number == found.version:
+        raise InputError("it is in production already", where=f"{task} {number}", remedy="train another version")
+    if found.tags.get("kind") not in ("churn", "incident"):
+        return (*warned, Gate(label, "warn", f"version {number}: its figures stand beside it in MLflow")), number
+    from features.lake import Lake
+    from training.comparison import compare
+    from training.dataset import dataset
+    from training.scorer import Scorer
+
+    place = lake or Path(found.tags.get("lake", ""))
+    if not str(place) or not place.is_dir():
+        raise InputError("the lake of the run is not there to compare on", where="propose", remedy="add --lake FOLDER")
+    try:
+        champion = tracking.version(task, number)
+        other = Scorer.load(tracking.fetch(task, number), champion.digest)
+        opened = Lake(place)
+        compared = compare(scorer, other, number, dataset(task, opened), opened)
+    except InputError as error:
+        return (*warned, Gate(label, "warn", f"version {number} could not be compared: {error}")), number
+    return (*warned, *compared.gates()), number

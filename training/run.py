@@ -13,6 +13,7 @@ from features.errors import InputError
 from training import tracking
 from training.card import card
 from training.fitted import Fitted
+from training.task import Task
 from training.tasks import task as task_named
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,12 +32,19 @@ class Trained:
 
 
 def run(
-    name: str, lake: Path | None = None, overrides: tuple[str, ...] = (), trials: int = 0, sample: float = 1.0
+    name: str,
+    lake: Path | None = None,
+    overrides: tuple[str, ...] = (),
+    trials: int = 0,
+    sample: float = 1.0,
+    estimator: str = "",
 ) -> Trained:
-    """Train a task and register the version.
+    """Train a task and register the version; of a rule, count who meets it.
 
     Parameters
     ----------
+    name
+        A task's name, or a Python file that declares one.
     lake
         Folder of canonical tables; a self-test needs none.
     overrides
@@ -45,6 +53,8 @@ def run(
         Settings of LightGBM to try; 0 takes those of params.yaml.
     sample
         Share of the patients: below 1 a dry run, marked so and never proposable.
+    estimator
+        ``module:function`` that makes a scikit-learn classifier to be judged instead; never proposable.
 
     Raises
     ------
@@ -63,7 +73,13 @@ def run(
         from features.lake import Lake
 
         opened = Lake(lake)
-        source = tracking.Source(lake.resolve().name, opened.digest, opened.manifest)
+        source = tracking.Source(lake.resolve().name, opened.digest, opened.manifest, path=str(lake.resolve()))
+        if estimator and task.kind in ("affinity", "rule"):
+            raise InputError("takes no estimator", where=f"training run {name}", remedy="leave --estimator out")
+        if task.kind == "rule":
+            from training.ruled import run_rule
+
+            return run_rule(task, opened)
         if task.kind == "affinity":
             from training.affinity.recommender import fit_affinity
 
@@ -72,31 +88,30 @@ def run(
             from training.dataset import dataset
             from training.landmarked import fit
 
-            fitted = fit(dataset(task, opened, overrides, sample), overrides, trials)
+            data = dataset(task, opened, overrides, sample)
+            if estimator:
+                from training.estimator import run_estimator
+
+                return run_estimator(data, estimator, source, overrides)
+            fitted = fit(data, overrides, trials)
     return record(fitted, source, overrides, sample)
 
 
 def record(fitted: Fitted, source: tracking.Source, overrides: tuple[str, ...] = (), sample: float = 1.0) -> Trained:
     """Write the artefact and register it."""
     task, scorer = fitted.task, fitted.scorer
-    provenance = {
-        "task": task.name,
-        "vector_spec": scorer.spec.digest,
-        "lake_manifest": source.digest,
-        "hospital": hospital_digest(),
-        "code_version": code_version(),
-    }
+    origin = provenance(task, scorer.spec.digest, source)
     told = card(
         task,
         inputs=scorer.spec.names,
         population=dict(fitted.population),
         model=dict(fitted.model),
         figures=dict(fitted.figures),
-        provenance=provenance,
+        provenance=origin,
         exploratory=fitted.exploratory,
         attrition=list(fitted.attrition),
     )
-    tags = provenance | {
+    tags = origin | {
         "exploratory": str(fitted.exploratory).lower(),
         "dry_run": str(sample < 1).lower(),
         "sample_size": str(fitted.population.get("sample_size", "")),
@@ -128,6 +143,19 @@ def record(fitted: Fitted, source: tracking.Source, overrides: tuple[str, ...] =
         )
     notes = (*fitted.notes, *(("dry run on a sample of patients: not proposable",) if sample < 1 else ()))
     return Trained(task.name, made.version, digest, dict(fitted.figures), list(fitted.attrition), notes)
+
+
+def provenance(task: Task, vector_spec: str, source: tracking.Source) -> dict[str, str]:
+    """Return the tags that say where a run comes from."""
+    return {
+        "task": task.name,
+        "kind": task.kind,
+        "vector_spec": vector_spec,
+        "lake": source.path,
+        "lake_manifest": source.digest,
+        "hospital": hospital_digest(),
+        "code_version": code_version(),
+    }
 
 
 def hospital_digest() -> str:

@@ -9,7 +9,8 @@ import training
 from features.errors import InputError
 from training import tracking
 from training.landmarked import TooFew, fit
-from training.proposal import gates, propose
+from training.gates import gates
+from training.proposal import propose
 from training.run import run
 from training.scorer import Scorer
 from training.tasks import task

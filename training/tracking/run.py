@@ -32,12 +32,15 @@ class Source:
         File -> SHA-256.
     counts
         Patients, rows, events.
+    path
+        Where it stands on this machine, to be opened again by ``propose``.
     """
 
     name: str
     digest: str
     manifest: Mapping[str, str] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class Run:
     task
         Name of the task: experiment and registered model carry it.
     folder
-        The artefact: Booster text or coefficients, JSON, digest manifest.
+        The artefact: Booster text or coefficients, JSON, digest manifest; None for a classifier
+        that is only compared.
     digest
         Its digest.
     tags, parameters, figures
@@ -65,7 +69,7 @@ class Run:
     """
 
     task: str
-    folder: Path
+    folder: Path | None
     digest: str
     tags: Mapping[str, str]
     parameters: Mapping[str, Any]

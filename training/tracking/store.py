@@ -70,11 +70,8 @@ def _keep(client: MlflowClient, experiment: str, run_id: str, run: Run) -> str:
         _input(client, run_id, run.source, run.columns)
     for trial in run.trials:
         _child(client, experiment, run_id, trial)
-    with tempfile.TemporaryDirectory() as place:
-        model, artefact = Path(place) / MODEL, Path(place) / Path(ARTEFACT).name
-        shutil.copytree(run.folder, artefact)
-        _save(model, artefact, run)
-        client.log_artifacts(run_id, str(model), MODEL)
+    if run.folder is not None:
+        _log_model(client, run_id, run, run.folder)
     for name, text in run.files.items():
         client.log_text(run_id, text, name)
     if not client.search_registered_models(f"name = '{run.task}'"):
@@ -82,6 +79,14 @@ def _keep(client: MlflowClient, experiment: str, run_id: str, run: Run) -> str:
     source = f"{client.get_run(run_id).info.artifact_uri}/{MODEL}"
     made = client.create_model_version(run.task, source, run_id, tags={**run.tags, "digest": run.digest})
     return str(made.version)
+
+
+def _log_model(client: MlflowClient, run_id: str, run: Run, folder: Path) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        model, artefact = Path(place) / MODEL, Path(place) / Path(ARTEFACT).name
+        shutil.copytree(folder, artefact)
+        _save(model, artefact, run)
+        client.log_artifacts(run_id, str(model), MODEL)
 
 
 def _save(folder: Path, artefact: Path, run: Run) -> None:
