@@ -1,0 +1,104 @@
+"""Anybody's scikit-learn classifier on a task: run, logged and compared, but never proposed."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from features.errors import InputError
+from training.dataset import Dataset
+from training.evaluate import evaluate, flat
+from training.landmarked import TooFew, judged
+from training.run import Trained, provenance
+from training.split import PARTS
+from training.tracking import Run, Source, record
+
+
+def run_estimator(data: Dataset, named: str, source: Source, overrides: tuple[str, ...] = ()) -> Trained:
+    """Fit a classifier to the train part of a task, judge it on the test part, and keep the run.
+
+    Parameters
+    ----------
+    named
+        ``module:function``; the function takes nothing and returns an unfitted classifier. It is fitted
+        to a frame of named columns, NaN for null, with the weights where it takes ``sample_weight``.
+
+    Raises
+    ------
+    TooFew
+        The task is refused on this lake, or a part holds one class only.
+    InputError
+        There is no such function, it makes no classifier, or the fit fails.
+    """
+    size = judged(data, overrides)
+    for part in PARTS:
+        if len(np.unique(data.rows(part)[1])) < 2:
+            raise TooFew(data, f"the {part} part holds one class only; {size.text}")
+    model = made(named)
+    kind = f"{type(model).__module__.partition('.')[0]}.{type(model).__name__}"
+    train, test = data.parts.rows("train"), data.parts.rows("test")
+    there = ~np.isnan(data.x[train]).all(axis=0)
+    frame = data.X.loc[:, there]
+    weighed = "sample_weight" in inspect.signature(model.fit).parameters
+    try:
+        model.fit(frame[train], data.y[train], **({"sample_weight": data.weight[train]} if weighed else {}))
+        probability = np.asarray(model.predict_proba(frame[test]), dtype=float)[:, 1]
+    except Exception as error:
+        raise InputError(
+            f"{kind} cannot be fitted: {type(error).__name__}: {str(error).splitlines()[0]}",
+            where=f"--estimator {named}",
+            remedy="a null is NaN: impute in a Pipeline, or take a classifier that reads it",
+        ) from error
+    figures = flat(evaluate(data, probability)) | {"test_events": float(data.y[test].sum())}
+    tags = provenance(data.task, data.spec.digest, source) | {
+        "estimator": f"{named} ({kind})",
+        "exploratory": str(size.verdict == "exploratory").lower(),
+        "dry_run": str(data.sampled < 1).lower(),
+        "sample_size": size.text,
+    }
+    settings = {f"estimator.{name}": str(value)[:400] for name, value in model.get_params(deep=False).items()}
+    kept = record(Run(data.task.name, None, "none", tags, settings, figures, data.spec.names, source))
+    notes = (
+        f"{kind} of {named}: logged for comparison; it does not explain itself exactly and cannot be proposed",
+        "sample weights used" if weighed else "it takes no sample_weight: the censoring is not weighed",
+        f"{int((~there).sum())} of {len(there)} features have no value here and were left out",
+        data.parts.note,
+        f"{size.verdict}: {size.text}",
+    )
+    return Trained(data.task.name, kept.version, "none", figures, data.log.rows(), notes)
+
+
+def made(named: str) -> Any:
+    """Return the classifier that ``module:function`` makes.
+
+    Raises
+    ------
+    InputError
+        The module or the function is not there, or it makes no classifier.
+    """
+    where = f"--estimator {named}"
+    module, sign, function = named.partition(":")
+    if not sign or not module or not function:
+        raise InputError("names no function", where=where, remedy="write module:function, such as my:make")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found = importlib.import_module(module.removesuffix(".py").replace("/", "."))
+    except ImportError as error:
+        remedy = "the module is looked for in the working folder"
+        raise InputError(f"cannot be imported: {error}", where=where, remedy=remedy) from None
+    make = getattr(found, function, None)
+    if not callable(make):
+        known = [name for name, value in vars(found).items() if callable(value) and not name.startswith("_")]
+        raise InputError(f"no function '{function}'", where=where, given=function, known=known)
+    model = make()
+    for method in ("fit", "predict_proba", "get_params"):
+        if not hasattr(model, method):
+            raise InputError(f"what it makes has no {method}", where=where, remedy="return a scikit-learn classifier")
+    return model
