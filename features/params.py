@@ -28,6 +28,7 @@ SECTIONS = (
     "churn_interval",
     "affinity",
     "serving",
+    "tags",
 )
 Section = TypeVar("Section", bound="Values")
 
