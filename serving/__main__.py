@@ -1,13 +1,18 @@
-"""python -m serving: serve, approve, history, verify-ledger."""
+"""python -m serving: serve, score, approve, rollback, shadow, history, verify-ledger."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from features.commands import Commands
+
+if TYPE_CHECKING:
+    from serving.ledger import Ledger
 
 app = typer.Typer(
     cls=Commands, help="A question in, a recorded decision out.", no_args_is_help=True, add_completion=False
@@ -23,6 +28,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to bind.", min=1, max=65535)] = 3000,
     clock: Annotated[str | None, typer.Option(help="Pin the clock: 2025-12-31T00:00:00+00:00.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes that answer, one a core.", min=1, max=64)] = 1,
 ) -> None:
     """Answer over HTTP until stopped."""
     from serving.access import KEYS, Keys, check_binding, demo_keys
@@ -37,7 +43,7 @@ def serve(
         load(home, lake)
     from serving.start import become_server
 
-    become_server(home, host, port, clock)
+    become_server(home, host, port, clock, workers)
 
 
 @app.command()
@@ -46,31 +52,59 @@ def approve(
     home: Home = DEFAULT,
     identity: Annotated[str, typer.Option(help="Who approves; never the author.")] = "compliance",
 ) -> None:
-    """Let a proposed model score from the next start on."""
+    """Let a proposed model score: running workers take it up within seconds."""
     from serving import approvals
-    from serving.ledger import Ledger
 
-    ledger = Ledger(home / "ledger.db")
-    approved = approvals.approve(proposal, home, ledger, identity)
-    ledger.close()
+    with opened(home) as ledger:
+        approved = approvals.approve(proposal, home, ledger, identity)
     typer.echo(f"approved {approved.task} version {approved.version} ({approved.digest[:12]}) by {identity}")
-    wrong = approvals.crown(approved.task, str(approved.version), approved.digest)
-    if wrong:
-        typer.echo(wrong, err=True)
+    crowned(approved.task, str(approved.version), approved.digest)
+
+
+@app.command()
+def rollback(
+    task: str,
+    home: Home = DEFAULT,
+    identity: Annotated[str, typer.Option(help="Who steps back.")] = "compliance",
+) -> None:
+    """Put the version before the present one into production again; workers take it up within seconds."""
+    from serving import production
+
+    with opened(home) as ledger:
+        approval = production.rollback(ledger, home, task, identity)
+    typer.echo(f"{task} is back at version {approval['version']} ({approval['digest'][:12]}) by {identity}")
+    crowned(task, str(approval["version"]), approval["digest"])
+
+
+@app.command()
+def shadow(
+    proposal: Annotated[str, typer.Argument(help="A proposal; with --stop, a task.")],
+    home: Home = DEFAULT,
+    identity: Annotated[str, typer.Option(help="Who decides it.")] = "compliance",
+    stop: Annotated[bool, typer.Option("--stop", help="End it.")] = False,
+) -> None:
+    """Score a proposed model beside the one in production: recorded with each decision, never answered."""
+    from serving import production
+
+    with opened(home) as ledger:
+        if stop:
+            production.dismiss(ledger, proposal, identity)
+            typer.echo(f"no model of {proposal} is scored in the shadow any more")
+        else:
+            named = production.challenge(ledger, home, Path(proposal), identity)
+            typer.echo(f"{named.task} version {named.version} ({named.digest[:12]}) is scored in the shadow")
 
 
 @app.command()
 def history(task: str, home: Home = DEFAULT) -> None:
-    """Show which versions of a task were approved, when and by whom."""
-    from serving import approvals
-    from serving.ledger import Ledger
+    """Show which version of a task was in production from when to when, and who put it there."""
+    from serving import production
 
-    ledger = Ledger(home / "ledger.db")
-    for entry in approvals.history(ledger, task):
-        row = entry.header
-        typer.echo(f"{row['at']}  version {row['version']}  {row['digest'][:12]}  {row['author']} -> {row['approver']}")
-    wrong = approvals.moved(ledger, task)
-    ledger.close()
+    with opened(home) as ledger:
+        for term in production.history(ledger, task):
+            named = f"version {term.version}  {term.digest[:12]}  {term.author} -> {term.by}"
+            typer.echo(f"{term.since}  {term.until or 'until now':27}  {named}  {term.how}")
+        wrong = production.moved(ledger, task)
     if wrong:
         typer.echo(wrong, err=True)
 
@@ -99,6 +133,27 @@ def verify_ledger(
     )
     if verdict.faults:
         raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def opened(home: Path) -> Iterator[Ledger]:
+    """Open the ledger of a state folder for a command."""
+    from serving.ledger import Ledger
+
+    ledger = Ledger(home / "ledger.db")
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+def crowned(task: str, version: str, digest: str) -> None:
+    """Let MLflow's alias follow production, and say where it could not."""
+    from serving import production
+
+    wrong = production.crown(task, version, digest)
+    if wrong:
+        typer.echo(wrong, err=True)
 
 
 def load(home: Path, lake: Path) -> None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from features.errors import InputError
 from features.store import EventStore
-from serving import metrics
+from serving import metrics, production
 from serving.access import Keys
 from serving.appender import Answered, Overtaken
 from serving.clock import Clock
@@ -55,7 +55,8 @@ class Desk:
         self.home, self.clock, self.settings = home, clock, serving()
         self.keys, self.sessions = Keys(home), Sessions(home, self.settings.session_minutes)
         self.faults: dict[str, str] = {}
-        self.waiting, self._stamped = 0, 0
+        self.opened = False
+        self.waiting, self._stamped, self._mark = 0, 0, 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="desk")
 
     store: EventStore
@@ -63,10 +64,12 @@ class Desk:
     models: Models
     freshness: Freshness
     items: tuple[Item, ...]
+    _watching: asyncio.Task[None]
 
     async def open(self) -> None:
-        """Open store, ledger and models on the desk's thread."""
+        """Open store, ledger and models on the desk's thread, and watch from then on what is in production."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
+        self._watching = asyncio.create_task(self._watch())
 
     def _open(self) -> None:
         def store() -> None:
@@ -77,19 +80,62 @@ class Desk:
             self.ledger = Ledger(self.home / "ledger.db")
 
         def models() -> None:
-            self.models = Models.approved(self.home, self.ledger)
-            if not self.models.served:
+            self._mark = production.mark(self.ledger)
+            found = Models.approved(self.home, production.standing(self.ledger))
+            if not found.served:
                 raise InputError("no approved model", where="models", remedy="run python -m serving approve")
-            for task in self.models.served:
-                metrics.FAULTS.labels(task)
-            self.freshness = Freshness(self.models.plan.columns, self.settings, self.store.last_known)
+            self._take(found)
 
         for part, opens in (("store", store), ("ledger", ledger), ("models", models)):
+            if self.opened and part not in self.faults:
+                continue
             try:
                 opens()
             except Exception as fault:
+                if part not in self.faults:
+                    log().error("not opened", part=part, **where(fault))
                 self.faults[part] = type(fault).__name__
-                log().error("not opened", part=part, **where(fault))
+            else:
+                self.faults.pop(part, None)
+        self.opened = True
+
+    async def _watch(self) -> None:
+        """Look every now and then; whatever goes wrong is logged and tried again."""
+        while True:
+            await asyncio.sleep(self.settings.look_seconds)
+            try:
+                await self.look()
+            except Exception as fault:
+                log().error("not renewed", **where(fault))
+
+    async def look(self) -> None:
+        """Take up what was approved or rolled back since, and open what could not be opened.
+
+        New models are built on a thread of their own while the old ones score; then one reference
+        is swapped, on the desk's thread, between two questions.
+        """
+        loop = asyncio.get_running_loop()
+        if self.faults:
+            await loop.run_in_executor(self._thread, self._open)
+            return
+        wanted = await loop.run_in_executor(self._thread, self._wanted)
+        if wanted is not None:
+            mark, standing = wanted
+            built = await loop.run_in_executor(None, Models.approved, self.home, standing, self.models)
+            await loop.run_in_executor(self._thread, self._take, built)
+            self._mark = mark
+
+    def _wanted(self) -> tuple[int, Mapping[str, production.Standing]] | None:
+        mark = production.mark(self.ledger)
+        if mark == self._mark and not self.models.touched(self.home):
+            return None
+        return mark, production.standing(self.ledger)
+
+    def _take(self, built: Models) -> None:
+        for task in built.served:
+            metrics.FAULTS.labels(task)
+        self.freshness = Freshness(built.plan.columns, self.settings, self.store.last_known)
+        self.models = built
 
     def stamp(self) -> int:
         """Return the known_at of what is delivered now: the clock's instant, never an earlier one than before."""
@@ -102,6 +148,7 @@ class Desk:
                 with contextlib.suppress(AttributeError):
                     getattr(self, part).close()
 
+        self._watching.cancel()
         await asyncio.get_running_loop().run_in_executor(self._thread, closing)
         self._thread.shutdown()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,9 @@ from features.derived import Derived
 from features.errors import InputError
 from features.group import FeatureGroup
 from features.plan import Plan, compile_plan
-from serving.approvals import folder, standing
+from serving.approvals import folder
 from serving.journal import log, where
-from serving.ledger import Ledger
+from serving.production import Standing
 from training import manifest
 from training.affinity.recommender import Recommender
 from training.explanation import ExplanationFault
@@ -29,6 +29,7 @@ from training.tasks import task as task_named
 
 BANDS = ("low", "medium", "high", "very_high")
 Declared = FeatureGroup | Derived
+Stamp = tuple[tuple[str, int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,18 @@ class Served:
         The artefact's card.
     approval
         The ledger's entry: version, digest, author, approver, at.
+    stamp
+        Sizes and times of its files when they were read: whether somebody touched them since.
+    challenger
+        What is scored in its shadow.
     """
 
     task: Task
     scorer: Scorer
     card: Mapping[str, Any]
     approval: Mapping[str, Any]
+    stamp: Stamp = ()
+    challenger: Served | None = None
 
     @property
     def version(self) -> str:
@@ -107,36 +114,54 @@ class Models:
     served
         Task -> model.
     refused
-        Task -> why its approved model could not be loaded.
+        Task -> (digest, stamp) of the approved files that could not be loaded.
     recommender
         What orders content, where its model is approved.
     """
 
     served: Mapping[str, Served]
     plan: Plan
-    refused: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, tuple[str, Stamp]] = field(default_factory=dict)
     recommender: Recommender | None = None
 
     @classmethod
-    def approved(cls, home: Path, ledger: Ledger) -> Models:
-        """Load the latest approved version of every task.
+    def approved(cls, home: Path, standing: Mapping[str, Standing], earlier: Models | None = None) -> Models:
+        """Load what is in production; what is loaded already and untouched is taken over from ``earlier``.
 
         A model whose files, golden rows or feature definitions are not what was approved is left
         out and named in ``refused``; the others stand.
         """
         served: dict[str, Served] = {}
-        refused: dict[str, str] = {}
+        refused: dict[str, tuple[str, Stamp]] = {}
         recommender = None
-        for name, approval in standing(ledger).items():
+        for name, found in standing.items():
+            held = earlier.served.get(name) if earlier else None
             try:
-                served[name] = _load(home, name, approval)
+                served[name] = replace(
+                    _taken(home, name, found.approval, held),
+                    challenger=_challenger(home, name, found.challenger, held.challenger if held else None),
+                )
                 if served[name].task.kind == "affinity":
-                    recommender = Recommender.load(folder(home, name, approval["digest"]), approval["digest"])
+                    recommender = Recommender.load(folder(home, name, found.approval["digest"]), served[name].digest)
             except Exception as error:
                 served.pop(name, None)
-                refused[name] = type(error).__name__
-                log().error("model refused", task=name, digest=approval["digest"], **where(error))
+                digest = found.approval["digest"]
+                refused[name] = (digest, _stamp(folder(home, name, digest)))
+                log().error("model refused", task=name, digest=digest, **where(error))
         return cls(served, _plan(tuple(served.values())), refused, recommender)
+
+    @classmethod
+    def alone(cls, home: Path, name: str, approval: Mapping[str, Any]) -> Models:
+        """Load one version by its digest, whether or not it is in production: what a replay asks."""
+        served = _load(home, name, approval)
+        return cls({name: served}, _plan((served,)))
+
+    def touched(self, home: Path) -> bool:
+        """Say whether files of a model, served or refused, were changed since they were read."""
+        held = [each for served in self.served.values() for each in (served, served.challenger) if each is not None]
+        seen = [(each.task.name, each.digest, each.stamp) for each in held]
+        seen += [(name, *told) for name, told in self.refused.items()]
+        return any(stamp != _stamp(folder(home, name, digest)) for name, digest, stamp in seen)
 
     @functools.cached_property
     def _places(self) -> dict[str, int]:
@@ -144,9 +169,11 @@ class Models:
 
     @functools.cached_property
     def _inputs(self) -> dict[str, np.ndarray]:
+        every = dict(self.scored)
+        every |= {_beside(name): one.challenger for name, one in self.scored.items() if one.challenger}
         return {
             name: np.array([self._places[feature] for feature in served.scorer.spec.names], np.int64)
-            for name, served in self.scored.items()
+            for name, served in every.items()
         }
 
     @functools.cached_property
@@ -162,6 +189,14 @@ class Models:
         """Return the (features,) inputs of one task's model out of the plan's vector."""
         return vector[self._inputs[task]]
 
+    def shadowed(self, vector: np.ndarray, task: str) -> dict[str, Any]:
+        """Return what the challenger of a task makes of the plan's vector, under ``shadow``; nothing without one."""
+        beside = self.scored[task].challenger
+        if beside is None:
+            return {}
+        probability = float(beside.scorer.probability(vector[self._inputs[_beside(task)]][None, :])[0])
+        return {"shadow": {"model": beside.named(), "probability": probability, "band": beside.band(probability)}}
+
     def columns(self, vector: np.ndarray, names: tuple[str, ...]) -> dict[str, np.ndarray]:
         """Return some features as columns of one row, as cohort criteria read them."""
         return {name: vector[self._places[name]][None] for name in names}
@@ -175,6 +210,36 @@ class Models:
             except ExplanationFault:
                 wrong.append(name)
         return tuple(f"model {name}" for name in wrong)
+
+
+def _taken(home: Path, name: str, approval: Mapping[str, Any], held: Served | None) -> Served:
+    """Return a model that is held already and untouched, or load it."""
+    stamp = _stamp(folder(home, name, approval["digest"]))
+    if held is not None and (held.digest, held.stamp) == (approval["digest"], stamp):
+        return replace(held, approval=approval)
+    return replace(_load(home, name, approval), stamp=stamp)
+
+
+def _challenger(home: Path, name: str, entry: Mapping[str, Any] | None, held: Served | None) -> Served | None:
+    """Return what is scored in the shadow; a challenger that cannot be loaded harms nobody."""
+    if entry is None:
+        return None
+    try:
+        return _taken(home, name, entry, held)
+    except Exception as error:
+        log().error("challenger refused", task=name, digest=entry["digest"], **where(error))
+        return None
+
+
+def _stamp(place: Path) -> Stamp:
+    try:
+        return tuple(sorted((each.name, each.stat().st_size, each.stat().st_mtime_ns) for each in place.iterdir()))
+    except OSError:
+        return ()
+
+
+def _beside(task: str) -> str:
+    return f"{task} challenger"
 
 
 def _load(home: Path, name: str, approval: Mapping[str, Any]) -> Served:
@@ -192,7 +257,8 @@ def _load(home: Path, name: str, approval: Mapping[str, Any]) -> Served:
 
 
 def _plan(served: tuple[Served, ...]) -> Plan:
-    wanted = [name for each in served if each.from_history for name in each.scorer.spec.names]
+    every = (*served, *(each.challenger for each in served if each.challenger is not None))
+    wanted = [name for each in every if each.from_history for name in each.scorer.spec.names]
     wanted += [name for each in served if each.task.questionnaire is None for name in each.task.cohort.needs]
     return compile_plan(_declared(tuple(each.task for each in served)), tuple(dict.fromkeys(wanted)))
 

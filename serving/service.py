@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from serving.start import CLOCK, HOME, QUIET
+from serving.start import CLOCK, HOME, QUIET, WORKERS
 
 os.environ.update(QUIET)
 
@@ -38,7 +38,7 @@ class Front:
 
 
 @bentoml.service(
-    workers=1,
+    workers=int(os.environ.get(WORKERS) or 1),
     traffic={"timeout": 120},
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},

@@ -16,6 +16,8 @@ class Serving(Values):
         Most bytes of a request body, patients of a batch, events of one delivery.
     waiting_limit
         Requests that may wait for the scoring thread before a caller is told 429.
+    look_seconds
+        How often a worker looks whether another model version is in production.
     chunk
         Patients of a batch that are scored and recorded in one ledger transaction.
     head_seconds
@@ -39,6 +41,7 @@ class Serving(Values):
     batch_limit: int = Field(gt=0)
     events_limit: int = Field(gt=0)
     waiting_limit: int = Field(gt=0)
+    look_seconds: float = Field(gt=0)
     chunk: int = Field(gt=0)
     head_seconds: float = Field(ge=0)
     session_minutes: int = Field(gt=0)

@@ -1,4 +1,4 @@
-"""Starting the server: this process becomes BentoML's, which starts the worker."""
+"""Starting the server: this process becomes BentoML's, which starts the workers."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-HOME, CLOCK = "CAREPATH_HOME", "CAREPATH_CLOCK"
-"""How the worker, a process of its own, learns its state folder and its clock."""
+HOME, CLOCK, WORKERS = "CAREPATH_HOME", "CAREPATH_CLOCK", "CAREPATH_WORKERS"
+"""How a worker, a process of its own, learns its state folder and its clock, and BentoML how many there are."""
 QUIET = {
     "BENTOML_DO_NOT_TRACK": "True",
     "OTEL_SDK_DISABLED": "true",
@@ -17,9 +17,9 @@ QUIET = {
 """No telemetry, one thread a worker; in the environment before anything heavy is imported."""
 
 
-def become_server(home: Path, host: str, port: int, clock: str | None) -> None:
+def become_server(home: Path, host: str, port: int, clock: str | None, workers: int = 1) -> None:
     """Replace this process by BentoML's server of the service; it does not return."""
-    os.environ.update({**QUIET, HOME: str(home.resolve()), CLOCK: clock or ""})
+    os.environ.update({**QUIET, HOME: str(home.resolve()), CLOCK: clock or "", WORKERS: str(workers)})
     root = Path(__file__).resolve().parents[1]
     arguments = ["serve", "serving.service:CarePath", "--working-dir", str(root), "--host", host, "--port", str(port)]
     os.execv(sys.executable, [sys.executable, "-m", "bentoml", *arguments])

@@ -104,7 +104,8 @@ def test_a_tampered_artefact_is_not_served(tmp_path: Path) -> None:
     ) as client:
         assert client.get("/readyz").status_code == 503
         told = client.post("/v1/score", json=ASKED)
-        assert (told.status_code, told.json()["error"]["code"]) == (404, "unknown_task")
+        assert (told.status_code, told.json()["error"]["code"]) == (503, "model_unavailable")
+        assert told.headers["Retry-After"]
         others = {**ASKED, "tasks": ["diabetes_12m"]}
         assert client.post("/v1/score", json=others).status_code == 200
 
