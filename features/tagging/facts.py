@@ -26,6 +26,13 @@ FACTS: Mapping[str, tuple[str, ...]] = {
     "hours_active": ("care_followup", "health_education", "service_marketing"),
 }
 """Fact -> purposes for which it may be used."""
+BEHIND: Mapping[str, str] = {
+    "region": "sex_male",
+    "topic_read": "online_count_90d",
+    "format_read": "online_count_90d",
+    "hours_active": "online_count_90d",
+}
+"""Fact -> a feature that reads every row of the fact's table, so that its rows are made ready."""
 _PAIRS = 2_000_000
 
 
@@ -51,7 +58,7 @@ class Facts:
     Parameters
     ----------
     ready
-        Their prepared rows; those of ``patients`` and ``interactions`` are all there.
+        Their prepared rows. A fact whose table was not made ready is never asked for.
     tables
         The canonical tables that were made ready, with all their columns.
     contents
@@ -61,30 +68,36 @@ class Facts:
     """
 
     def __init__(self, ready: Ready, tables: Mapping[str, pa.Table], contents: pa.Table, least: int) -> None:
-        self._people, self._acts, self._least = ready.rows["patients"], ready.rows["interactions"], least
-        regions = _column(tables.get("patients"), "region_code", self._people)
-        self._regions = np.array([region or None for region in regions], dtype=object)
-        viewed = [word in VIEWS for word in _column(tables.get("interactions"), "action", self._acts)]
-        opened = _column(tables.get("interactions"), "content_id", self._acts)
+        self._least = least
+        self._people, self._acts = ready.rows.get("patients"), ready.rows.get("interactions")
+        if self._people is not None:
+            regions = _column(tables.get("patients"), "region_code", self._people)
+            self._regions = np.array([region or None for region in regions], dtype=object)
+        if self._acts is not None:
+            self._read(self._acts, tables.get("interactions"), contents)
+
+    def _read(self, rows: Rows, acts: pa.Table | None, contents: pa.Table) -> None:
+        viewed = [word in VIEWS for word in _column(acts, "action", rows)]
+        opened = _column(acts, "content_id", rows)
         items = {row["content_id"]: row for row in contents.to_pylist()}
         seen = [items.get(name, {}) if view else {} for view, name in zip(viewed, opened)]
         self._topics = Kinds.of([sorted(set(item.get("topics") or ())) for item in seen])
         self._formats = Kinds.of([[item["format"]] if item.get("format") else [] for item in seen])
-        self._hours = Kinds.of([[word] for word in _parts(self._acts.time)])
+        self._hours = Kinds.of([[word] for word in _parts(rows.time)])
 
     def columns(self, which: np.ndarray, at: np.ndarray) -> dict[str, np.ndarray]:
         """Return each fact as (n,) objects; None where there is none."""
-        return {
-            "at": at,
-            "region": self._latest(which, at),
-            "topic_read": self._most(self._topics, which, at),
-            "format_read": self._most(self._formats, which, at),
-            "hours_active": self._most(self._hours, which, at),
-        }
+        found: dict[str, np.ndarray] = {"at": at}
+        if self._people is not None:
+            found["region"] = self._latest(self._people, which, at)
+        if self._acts is not None:
+            kinds = {"topic_read": self._topics, "format_read": self._formats, "hours_active": self._hours}
+            found |= {name: self._most(each, self._acts, which, at) for name, each in kinds.items()}
+        return found
 
-    def _latest(self, which: np.ndarray, at: np.ndarray) -> np.ndarray:
+    def _latest(self, rows: Rows, which: np.ndarray, at: np.ndarray) -> np.ndarray:
         """Return the region on the latest visible row of each landmark's patient."""
-        found, rows = np.full(len(at), None, dtype=object), self._people
+        found = np.full(len(at), None, dtype=object)
         row, low = rows.starts[which + 1] - 1, rows.starts[which]
         open_ = row >= low
         while open_.any():
@@ -97,9 +110,9 @@ class Facts:
             open_[hit] = False
         return found
 
-    def _most(self, kinds: Kinds, which: np.ndarray, at: np.ndarray) -> np.ndarray:
+    def _most(self, kinds: Kinds, rows: Rows, which: np.ndarray, at: np.ndarray) -> np.ndarray:
         """Return the word that the most rows of the window bear, ``least`` or more; of equals the first by name."""
-        found, rows = np.full(len(at), None, dtype=object), self._acts
+        found = np.full(len(at), None, dtype=object)
         if not len(kinds.places):
             return found
         sizes = rows.starts[which + 1] - rows.starts[which]
@@ -107,12 +120,12 @@ class Facts:
         begin = 0
         for end in np.minimum(ends, len(at)):
             if end > begin:
-                found[begin:end] = self._most_of(kinds, which[begin:end], at[begin:end])
+                found[begin:end] = self._most_of(kinds, rows, which[begin:end], at[begin:end])
             begin = int(end)
         return found
 
-    def _most_of(self, kinds: Kinds, which: np.ndarray, at: np.ndarray) -> np.ndarray:
-        rows, found = self._acts, np.full(len(at), None, dtype=object)
+    def _most_of(self, kinds: Kinds, rows: Rows, which: np.ndarray, at: np.ndarray) -> np.ndarray:
+        found = np.full(len(at), None, dtype=object)
         landmark, row = _spread(rows.starts[which], rows.starts[which + 1])
         kept = _visible(rows, row, at[landmark]) & (rows.time[row] > at[landmark] - DAYS * DAY)
         landmark, row = landmark[kept], row[kept]

@@ -21,7 +21,7 @@ NONE = float("nan")
 
 def asked(**columns: float | str | None) -> dict[str, Any]:
     """Judge one patient of whom only these features are known; return what holds."""
-    known: dict[str, np.ndarray] = {name: np.array([NONE]) for name in ALL.names(None)}
+    known: dict[str, np.ndarray] = {name: np.array([NONE]) for name in ALL.rules.names(None)}
     for name in ("region", "topic_read", "format_read", "hours_active"):
         known[name] = np.array([None], dtype=object)
     known["at"] = np.array([AT])
@@ -31,7 +31,7 @@ def asked(**columns: float | str | None) -> dict[str, Any]:
         name: np.array([value], dtype=None if isinstance(value, int | float) else object)
         for name, value in columns.items()
     }
-    found = ALL.judged(known, ALL.names(None), 1)
+    found = ALL.rules.judged(known, ALL.rules.names(None), 1)
     return {name: values[0] for name, values in found.items() if values[0] is not None}
 
 
@@ -316,7 +316,7 @@ def test_a_purpose_sees_only_what_its_features_allow() -> None:
     assert "spend_band" in held(market) and not {"diabetes", "sex"} & set(held(market))
     for purpose in ("care_followup", "service_marketing"):
         named = [each.tag for each in profile(purpose, **tables).tags]
-        assert all(each.allowed(ALL.names(purpose)) for each in named)
+        assert all(each.allowed(ALL.rules.names(purpose)) for each in named)
 
 
 def test_spend_marks_a_tier_for_review_only_where_it_decides() -> None:
@@ -338,7 +338,7 @@ def test_a_version_follows_the_threshold_and_nothing_else() -> None:
     stricter = Tags(ALL.values.model_copy(update={"hba1c_below": 6.5}))
 
     def versions(of: Tags) -> dict[str, str]:
-        return {each.code: of.version(each) for each in of.tags}
+        return {each.code: of.versions[each.code] for each in of.tags}
 
     changed = {code for code, version in versions(stricter).items() if versions(ALL)[code] != version}
     assert changed == {"glycaemic_control"}
