@@ -51,7 +51,7 @@ def ingest(source: str, folder: Path, lake: Path, **options: Any) -> Report:
     from features.sources.draft import Tally
 
     folder, tally = folder.resolve(), Tally()
-    label = re.sub(r"[^0-9A-Za-z_]+", "_", folder.name.split(".")[0]).strip("_") or "files"
+    label = re.sub(r"\W+", "_", folder.name.split(".")[0]).strip("_") or "files"
     opened = source_of(source)(folder, tally, **options)
     try:
         return Intake(opened, tally, f"{source}-{label}", lake).run()
@@ -80,6 +80,24 @@ def omop(
 
 
 @app.command()
+def meds(
+    folder: Annotated[Path, typer.Argument(help="MEDS 0.3 or 0.4: data/**/*.parquet.")], lake: Lake, zone: Zone = None
+) -> None:
+    """A MEDS dataset."""
+    _told("meds", folder, lake, zone=zone)
+
+
+@app.command()
+def tabular(
+    folder: Annotated[Path, typer.Argument(help="CSV, Parquet or Excel files, and mapping.yaml among them.")],
+    lake: Lake,
+    mapping: Annotated[Path | None, typer.Option(help="The mapping, where it is not in the folder.")] = None,
+) -> None:
+    """Any tables of HIS, EMR or LIS, read by a mapping."""
+    _told("tabular", folder, lake, mapping=mapping)
+
+
+@app.command()
 def nhanes(
     lake: Lake,
     folder: Annotated[
@@ -90,6 +108,14 @@ def nhanes(
     from features.sources.nhanes import FOLDER
 
     _told("nhanes", folder or FOLDER, lake)
+
+
+@app.command()
+def cdnow(
+    folder: Annotated[Path, typer.Argument(help="CDNOW_master.txt or CDNOW_sample.txt, plain or .gz.")], lake: Lake
+) -> None:
+    """CDNOW: purchases as visits with a fee."""
+    _told("cdnow", folder, lake)
 
 
 @app.command()

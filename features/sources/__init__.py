@@ -9,11 +9,14 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import pyarrow as pa
 
 from features.errors import InputError
+from features.sources.cdnow import Cdnow
 from features.sources.deskdrop import Deskdrop
 from features.sources.draft import Draft, Period, Tally
 from features.sources.fhir import Fhir
+from features.sources.meds import Meds
 from features.sources.nhanes import Nhanes
 from features.sources.omop import Omop
+from features.sources.tabular import Tabular
 
 
 class Source(Protocol):
@@ -67,7 +70,7 @@ class Opens(Protocol):
     def __call__(self, folder: Path, tally: Tally, **options: Any) -> Source: ...
 
 
-SOURCES: tuple[Any, ...] = (Fhir, Omop, Nhanes, Deskdrop)
+SOURCES: tuple[Any, ...] = (Fhir, Omop, Meds, Tabular, Nhanes, Cdnow, Deskdrop)
 
 
 def source(name: str) -> Opens:

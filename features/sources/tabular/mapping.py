@@ -1,0 +1,180 @@
+"""The mapping of an export: which file and column stands for which canonical table and column, in YAML."""
+
+from __future__ import annotations
+
+import fnmatch
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from features.errors import InputError
+from features.schema import TABLES, table
+from features.sources.sheet import ENDINGS
+
+PER_PATIENT = tuple(name for name, each in TABLES.items() if each.per_patient)
+_BESIDE = ("encounter", "panel")
+"""What a row may name beside the columns of its table: the visit and the reading that it belongs to."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Cell(_Strict):
+    """Where a canonical column comes from.
+
+    Parameters
+    ----------
+    column
+        Column of the file; absent where the value is always the same.
+    map
+        Words of the file to values of the table; a word that is not there stays as it is.
+    default
+        What stands for an empty cell.
+    value
+        The value of every row.
+    """
+
+    column: str | None = None
+    map: dict[Any, Any] = {}
+    default: Any = None
+    value: Any = None
+
+
+class Wide(_Strict):
+    """One column that is one observation: a check-up with a column for each measurement."""
+
+    code_system: str
+    code: str
+    display: str | None = None
+    unit: str | None = None
+    context: str | None = None
+
+
+class Part(_Strict):
+    """One kind of file of the export.
+
+    Parameters
+    ----------
+    file
+        Name, or a pattern with ``*``, in the export's folder.
+    table
+        Canonical table.
+    columns
+        Canonical column to column of the file, or to a Cell.
+    wide
+        Observations only: column of the file to what it measures.
+    sheet
+        Sheet of a workbook; absent: the first.
+    encoding
+        Of a text file; absent: seen from the file.
+    """
+
+    file: str
+    table: str
+    columns: dict[str, Cell]
+    wide: dict[str, Wide] = {}
+    sheet: str | None = None
+    encoding: str | None = None
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _cells(cls, given: Any) -> Any:
+        if isinstance(given, dict):
+            return {key: each if isinstance(each, dict) else {"column": str(each)} for key, each in given.items()}
+        return given
+
+
+class Mapping(_Strict):
+    """The whole of it: the zone of times without an offset, and the parts."""
+
+    zone: str | None = None
+    tables: tuple[Part, ...]
+
+
+def read_mapping(path: Path) -> Mapping:
+    """Read and check a mapping.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or it names a table, column or key that there is not.
+    """
+    try:
+        read = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        mapping = Mapping.model_validate(read)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"cannot be read: {str(error).splitlines()[0]}", where=path.name) from None
+    except ValidationError as error:
+        raise _told(error, path.name, read) from None
+    for place, part in enumerate(mapping.tables):
+        where = f"{path.name} tables.{place} ({part.file})"
+        if part.table not in PER_PATIENT:
+            raise InputError(f"no table '{part.table}'", where=where, given=part.table, known=PER_PATIENT)
+        known = (*table(part.table).names, *_BESIDE)
+        for name in part.columns:
+            if name not in known:
+                raise InputError(f"table {part.table} has no column '{name}'", where=where, given=name, known=known)
+        if "patient_id" not in part.columns:
+            raise InputError("says not whose the rows are", where=where, remedy="name the column of patient_id")
+        if part.wide and part.table != "observations":
+            raise InputError("'wide' is for observations", where=where, remedy="write it under table: observations")
+    return mapping
+
+
+def found(folder: Path, mapping: Path) -> Path:
+    """Return the mapping's file: the one that was named, else the only YAML file of the folder.
+
+    Raises
+    ------
+    InputError
+        There is none, or there are several.
+    """
+    if mapping.is_file():
+        return mapping
+    every = sorted(path for path in folder.glob("*") if path.suffix in (".yaml", ".yml"))
+    named = [path for path in every if path.stem == "mapping"]
+    if len(named or every) != 1:
+        raise InputError(
+            "no mapping" if not every else "several YAML files",
+            where=str(folder),
+            remedy="write mapping.yaml in this folder, or name it with --mapping; docs/ingest.md shows one whole",
+        )
+    return (named or every)[0]
+
+
+def files(folder: Path, part: Part, where: str) -> tuple[Path, ...]:
+    """Return the files that a part speaks of.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    every = sorted(path for path in folder.rglob("*") if path.is_file() and path.name.lower().endswith(ENDINGS))
+    names = {str(path.relative_to(folder)): path for path in every}
+    chosen = tuple(
+        path
+        for name, path in names.items()
+        if fnmatch.fnmatch(name, part.file) or fnmatch.fnmatch(path.name, part.file)
+    )
+    if not chosen:
+        raise InputError(f"no file '{part.file}'", where=where, given=part.file, known=tuple(names))
+    return chosen
+
+
+def _told(error: ValidationError, name: str, read: Any) -> InputError:
+    first = error.errors()[0]
+    place = ".".join(str(each) for each in first["loc"])
+    if first["type"] == "extra_forbidden":
+        model: type[BaseModel] = Mapping
+        inner: dict[str, type[BaseModel]] = {"tables": Part, "columns": Cell, "wide": Wide}
+        for key in first["loc"][:-1]:
+            model = inner.get(str(key), model)
+        given = str(first["loc"][-1])
+        return InputError(f"no key '{given}'", where=f"{name} {place}", given=given, known=tuple(model.model_fields))
+    if not isinstance(read, dict):
+        return InputError("is no mapping", where=name, remedy="begin with 'tables:'; docs/ingest.md shows one whole")
+    return InputError(first["msg"].lower(), where=f"{name} {place}", remedy="docs/ingest.md shows one whole")
