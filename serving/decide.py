@@ -22,10 +22,11 @@ from serving.appender import Appender
 from serving.consent import birth, known, standing
 from serving.draft import Draft
 from serving.journal import log
-from serving.models import Served
+from serving.models import Models, Served
 from serving.problem import Problem
 from serving.question import Question
 from serving.scoring import score
+from serving.settings import Serving
 from training.explanation import ExplanationFault
 from training.task import Task
 
@@ -36,7 +37,10 @@ Found = TypeVar("Found")
 
 
 def decide(
-    desk: Desk, questions: Sequence[Question], finish: Callable[[list[dict[str, Any]], Appender], Found]
+    desk: Desk,
+    questions: Sequence[Question],
+    finish: Callable[[list[dict[str, Any]], Appender], Found],
+    models: Models | None = None,
 ) -> Future[Found]:
     """Answer questions and hand every decision to the ledger, in one transaction.
 
@@ -47,6 +51,8 @@ def decide(
     finish
         Called inside the transaction with the answers (receipts filled in) and its appender, for
         what must stand or fall with them.
+    models
+        Those that were there when a long request began; by default those of now.
 
     Returns
     -------
@@ -61,7 +67,7 @@ def decide(
         503 where an explanation does not add up: no score leaves, none is recorded.
     """
     upto = desk.store.last_seq()
-    drafted = [_drafts(desk, question, upto) for question in questions]
+    drafted = [_drafts(desk, models or desk.models, question, upto) for question in questions]
 
     def answered(appender: Appender) -> Found:
         told = [
@@ -95,33 +101,58 @@ def record(desk: Desk, drafts: Sequence[Draft], finish: Callable[[Appender], Fou
     return handed
 
 
-def _drafts(desk: Desk, question: Question, upto: int) -> list[Draft]:
+def _drafts(desk: Desk, models: Models, question: Question, upto: int) -> list[Draft]:
     assert question.patient_id is not None
     epoch = desk.ledger.epoch(question.patient_id) if question.known else None
-    tables = desk.store.tables(question.patient_id, upto=upto) if question.known else {}
+    sealed = desk.ledger.keys.tombstone(question.patient_id) is not None
+    tables = desk.store.tables(question.patient_id, upto=upto) if question.known and not sealed else {}
+    return judge(models, desk.settings, desk.freshness.judge, question, tables, upto, epoch, sealed)
+
+
+def judge(
+    models: Models,
+    rules: Serving,
+    fresh: Callable[[int], tuple[list[dict[str, Any]], bool]],
+    question: Question,
+    tables: Mapping[str, pa.Table],
+    upto: int | None,
+    epoch: int | None = None,
+    sealed: bool = False,
+) -> list[Draft]:
+    """Judge one question from what is known of the patient: the same for an answer and for its replay.
+
+    Parameters
+    ----------
+    fresh
+        Tells for an instant what is stale, and whether it is too stale to score.
+    upto
+        Number of the last event read, as the record says it.
+    epoch
+        State of the patient's consents that ``tables`` belong to.
+    """
     consents, born = known(tables.get("consents"), question.now), birth(tables.get("patients"), question.now)
-    consent = standing(consents, question.purpose, question.now, born, desk.settings)
-    refused = "unknown_patient" if not question.known else consent.refusal
-    row = np.empty(0) if refused else desk.models.vector(tables, question.patient_id, question.at)
-    stale, too_old = ([], False) if refused else desk.freshness.judge(question.at)
+    consent = standing(consents, question.purpose, question.now, born, rules)
+    refused = "sealed" if sealed else "unknown_patient" if not question.known else consent.refusal
+    row = np.empty(0) if refused else models.vector(tables, question.patient_id or "", question.at)
+    stale, too_old = ([], False) if refused else fresh(question.at)
     drafts, origins = [], None
     for name in question.tasks:
-        served = desk.models.scored[name]
+        served = models.scored[name]
         draft = Draft(question, served, consent, upto, epoch)
         drafts.append(draft)
         if refused:
             draft.refuse(refused)
         elif served.exploratory and not question.exploratory:
             draft.refuse("exploratory_model")
-        elif failed := unfit(served.task, desk.models.columns(row, served.task.cohort.needs)):
+        elif failed := unfit(served.task, models.columns(row, served.task.cohort.needs)):
             draft.refuse(*failed)
         elif too_old:
             draft.refuse("stale")
         else:
-            origins = _origins(desk, question, tables) if origins is None else origins
+            origins = _origins(models, question, tables) if origins is None else origins
             with alarmed(served):
-                fields = score(served, desk.models.inputs(row, name), origins)
-            draft.score(fields, stale)
+                fields = score(served, models.inputs(row, name), origins)
+            draft.score(fields | models.shadowed(row, name), stale)
     return drafts
 
 
@@ -150,8 +181,7 @@ def alarmed(served: Served) -> Iterator[None]:
         raise Problem(503, "the explanation does not add up, so there is no score", code="explanation_fault") from None
 
 
-def _origins(desk: Desk, question: Question, tables: Mapping[str, pa.Table]) -> dict[str, dict[str, Any]]:
+def _origins(models: Models, question: Question, tables: Mapping[str, pa.Table]) -> dict[str, dict[str, Any]]:
     """Return the event behind each input of the tasks asked: once for all of them."""
-    assert question.patient_id is not None
-    names = [name for task in question.tasks for name in desk.models.scored[task].scorer.spec.names]
-    return provenance(desk.models.plan, tables, question.patient_id, question.at, tuple(dict.fromkeys(names)))
+    names = [name for task in question.tasks for name in models.scored[task].scorer.spec.names]
+    return provenance(models.plan, tables, question.patient_id or "", question.at, tuple(dict.fromkeys(names)))

@@ -7,9 +7,11 @@ import hashlib
 import uuid
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from features import instants
+from features.hospital import hospital
+from features.params import path
 from serving.appender import Appender
 from serving.consent import Standing
 from serving.models import Served
@@ -51,6 +53,7 @@ class Draft:
             "stale": [],
         }
         asker = question.principal
+        self.audience: Literal["staff", "patient"] = "staff" if asker.may("explain") else "patient"
         self.header: dict[str, Any] = {
             "task": served.task.name,
             "question_zh": served.task.zh,
@@ -60,6 +63,8 @@ class Draft:
             "bands": list(served.scorer.bands),
             "templates": templates().digest,
             "code": code_version(),
+            "codelists": codelists_version(),
+            "policy": policy_version(),
             "purpose": question.purpose,
             "principal": asker.name,
             "role": asker.role,
@@ -70,6 +75,8 @@ class Draft:
             "as_of": instants.iso(question.at),
             "recorded_at": instants.iso(question.now),
             "store_seq": upto,
+            "exploratory": question.exploratory,
+            "audience": self.audience,
         }
         self.payload: dict[str, Any] = {"patient_id": self._patient_id, "horizon_days": served.task.horizon_days}
 
@@ -88,16 +95,15 @@ class Draft:
 
     def score(self, fields: dict[str, Any], stale: list[dict[str, Any]]) -> None:
         """Make it a score, worded for whoever asks; the record keeps the staff wording beside it."""
-        audience = "staff" if self._question.principal.may("explain") else "patient"
         worded = {name: reasons(fields, name) for name in ("patient", "staff")}
         shown = {**fields, "stale": stale, "stable": None}
         del shown["choices"]
-        told = [] if self._question.explain == "none" else [_told(reason) for reason in worded[audience]]
+        told = [] if self._question.explain == "none" else [_told(reason) for reason in worded[self.audience]]
         more = FULL if self._question.explain == "full" else ()
         wanted = ("probability", "band", "missing", "stale", "stable", *more)
         self.answer |= {name: shown[name] for name in wanted} | {"reasons": told}
         self.header["outcome"] = "scored"
-        self.payload |= shown | {"reasons": worded[audience], "reasons_staff": worded["staff"], "refused": None}
+        self.payload |= shown | {"reasons": worded[self.audience], "reasons_staff": worded["staff"], "refused": None}
 
     def record(self, appender: Appender) -> None:
         """Append it; the answer carries the receipt from then on.
@@ -119,9 +125,40 @@ def _told(reason: dict[str, str]) -> dict[str, str]:
     return {name: text for name, text in reason.items() if name != "template"}
 
 
+_ROOT = Path(__file__).resolve().parents[1]
+
+
 @functools.cache
 def code_version() -> dict[str, str | None]:
-    """Return the version of the code and the digest of the lock file it was installed from."""
-    lock = Path(__file__).resolve().parents[1] / "requirements.lock"
-    digest = hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else None
-    return {"version": version("carepath"), "lock": digest}
+    """Return the version of the code, the digest of its lock file, and of its sources with the hospital's own."""
+    sources = [file for package in ("features", "training", "serving") for file in (_ROOT / package).rglob("*.py")]
+    own, lock = hospital(), _ROOT / "requirements.lock"
+    return {
+        "version": version("carepath"),
+        "lock": _digest([lock], _ROOT),
+        "source": _digest(sources, _ROOT),
+        "hospital": own.digest if own else None,
+    }
+
+
+@functools.cache
+def codelists_version() -> str | None:
+    """Return the digest of the codelists."""
+    return _digest([*(_ROOT / "features" / "codes").rglob("*.csv")], _ROOT)
+
+
+@functools.cache
+def policy_version() -> str | None:
+    """Return the digest of params.yaml, and a hospital's own laid over it: cut-offs, consent rules, limits."""
+    own = hospital()
+    laid = [own.params] if own and own.params else []
+    return _digest([path(), *laid], Path(path().anchor))
+
+
+def _digest(files: list[Path], root: Path) -> str | None:
+    """Return one SHA-256 over some files, by name and content; None where there is none."""
+    present = sorted(file for file in files if file.is_file())
+    whole = hashlib.sha256()
+    for file in present:
+        whole.update(f"{file.relative_to(root)}\n{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return whole.hexdigest() if present else None

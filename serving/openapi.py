@@ -82,7 +82,7 @@ def _operation(route: Route, refs: dict[Any, Any]) -> dict[str, Any]:
         shape = {"schema": refs[route.request]} if route.request else {"schema": {"type": "object"}}
         lines = {"schema": {"type": "string", "description": "one JSON object a line"}}
         operation["requestBody"] = {
-            "required": True,
+            "required": not route.bare,
             "content": {media: lines if media in (NDJSON, FORM) else shape for media in route.bodies},
         }
     return operation

@@ -25,6 +25,8 @@ async def read(request: Request, route: Route, limit: int) -> tuple[str, bytes, 
         can read the answer.
     """
     raw = await _capped(request, limit)
+    if not raw and route.bare:
+        return "", b"", None
     media, _, parameters = request.headers.get("content-type", "").partition(";")
     media, parameters = media.strip().lower(), parameters.replace(" ", "").lower().strip(";")
     if media not in route.bodies or parameters not in ("", "charset=utf-8", 'charset="utf-8"'):

@@ -41,7 +41,10 @@ class Call:
 
 @dataclass(frozen=True)
 class Route:
-    """One endpoint. ``scope`` is what a principal must hold; None stands open and is for probes alone."""
+    """One endpoint. ``scope`` is what a principal must hold; None stands open and is for probes alone.
+
+    ``bare``: an empty body will do.
+    """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
@@ -55,6 +58,7 @@ class Route:
     gives: str = JSON
     statuses: tuple[int, ...] = ()
     page: bool = False
+    bare: bool = False
 
     @property
     def has_body(self) -> bool:

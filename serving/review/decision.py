@@ -9,13 +9,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from serving.reasons import group_names
+from serving.replay import Replay
 from serving.review.pages import language, page
 from serving.review.waterfall import bars, waterfall
 from serving.review.words import Language, words
 
 
-def decision_page(request: Request, record: Mapping[str, Any], form_token: str) -> HTMLResponse:
-    """Render a decision: the drawing, the same as a table, and where each value came from."""
+def decision_page(request: Request, record: Mapping[str, Any], replayed: Replay, form_token: str) -> HTMLResponse:
+    """Render a decision: the drawing, the same as a table, where each value came from, and what a replay finds."""
     chosen = language(request)
     scored = record["refused"] is None
     groups = _groups(record, chosen) if scored else []
@@ -29,7 +30,14 @@ def decision_page(request: Request, record: Mapping[str, Any], form_token: str) 
         )
     question = record[f"question_{chosen}"]
     shown = {**record, "question": question[:1].upper() + question[1:]}
-    return page(request, "decision.html", d=shown, groups=groups, drawing=drawing, form_token=form_token)
+    given: dict[str, Any] = {
+        "d": shown,
+        "groups": groups,
+        "drawing": drawing,
+        "replay": replayed,
+        "form_token": form_token,
+    }
+    return page(request, "decision.html", **given)
 
 
 def _groups(record: Mapping[str, Any], chosen: Language) -> list[dict[str, Any]]:

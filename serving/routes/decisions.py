@@ -1,4 +1,4 @@
-"""GET /v1/decisions/{id}: one decision as it was recorded."""
+"""/v1/decisions: decisions as they were recorded, by id, by query, and made again."""
 
 from __future__ import annotations
 
@@ -9,51 +9,152 @@ from starlette.responses import Response
 
 from features import instants
 from serving.access import Principal
-from serving.ledger import Entry
+from serving.inquiry import Inquiry, found
+from serving.ledger import Entry, Sealed
 from serving.problem import Problem
+from serving.record_schemas import DecisionsAnswer, DecisionsQuery, ReplayAnswer, ReplayRequest
+from serving.replay import Replay, replay
 from serving.route import Call, Route, answer
 from serving.schemas import DecisionRecord
 
 if TYPE_CHECKING:
     from serving.desk import Desk
 
+REASON = "x-access-reason"
+"""Header in which compliance says why it reads what is sealed."""
+_LONGEST = 200
+_HEAVY = frozenset({"values", "contributions", "group_contributions", "reasons_staff"})
+_ERASED: dict[str, Any] = {"patient_id": None, "probability": None, "refused": None, "sealed": True}
+
+
+async def decisions(call: Call) -> Response:
+    asked: DecisionsQuery = call.query
+    return answer(await call.desk.run(_found, call.desk, call.principal, asked))
+
+
+def _found(desk: Desk, principal: Principal, asked: DecisionsQuery) -> dict[str, Any]:
+    inquiry = Inquiry(
+        asked.patient_id,
+        asked.since,
+        asked.until,
+        asked.task,
+        asked.campaign,
+        asked.refused,
+        principal.department if principal.role == "clinician" else None,
+        asked.after,
+        asked.most,
+    )
+    page = found(desk.ledger, desk.store, inquiry)
+    note(desk, principal, "read", what="decisions", number=len(page.entries))
+    rows = [_brief(desk, entry) for entry in page.entries]
+    return {"decisions": rows, "next": str(page.after) if page.after is not None else None}
+
 
 async def decision(call: Call) -> Response:
-    entry = await call.desk.run(recorded, call.desk, call.principal, call.path("id"), ("decision", "list"))
+    reason = _reason(call)
+    entry = await call.desk.run(recorded, call.desk, call.principal, call.path("id"), ("decision", "list"), reason)
     return answer(shown(entry))
 
 
-def recorded(desk: Desk, principal: Principal, decision_id: str, kinds: tuple[str, ...] = ("decision",)) -> Entry:
+async def again(call: Call) -> Response:
+    return answer((await call.desk.run(_again, call.desk, call.principal, call.path("id"), _reason(call))).as_dict())
+
+
+def _again(desk: Desk, principal: Principal, decision_id: str, reason: str | None) -> Replay:
+    entry = recorded(desk, principal, decision_id, reason=reason)
+    made = replay(entry, desk.home, desk.store, desk.settings)
+    note(desk, principal, "replay", decision_id=entry.id, verdict=made.verdict)
+    return made
+
+
+def recorded(
+    desk: Desk,
+    principal: Principal,
+    decision_id: str,
+    kinds: tuple[str, ...] = ("decision",),
+    reason: str | None = None,
+) -> Entry:
     """Return a decision (of content, a list) and record that it was read.
+
+    Parameters
+    ----------
+    reason
+        Why it is read, for the access log; demanded where the patient is sealed.
 
     Raises
     ------
     Problem
-        404 where there is none; 403 for a clinician of another department.
+        404 where there is none, or what it said was erased; 403 for a clinician of another
+        department, and for a sealed patient to all but compliance with a reason.
     """
-    found = (desk.ledger.entry(kind, decision_id) for kind in kinds)
-    entry = next((each for each in found if each is not None), None)
+    tried = (desk.ledger.entry(kind, decision_id) for kind in kinds)
+    entry = next((each for each in tried if each is not None), None)
     if entry is None:
         raise Problem(404, "no such decision", code="unknown_decision", field="id")
     if principal.role == "clinician" and entry.header["department"] != principal.department:
         raise Problem(403, "the decision belongs to another department")
+    subject = entry.header.get("subject")
+    patient_id = desk.ledger.patient(subject) if subject else None
+    if patient_id is not None and desk.ledger.keys.tombstone(patient_id) is not None:
+        if principal.role != "compliance":
+            raise Problem(403, "the patient is sealed", code="sealed")
+        if not reason:
+            raise Problem(403, "the patient is sealed; say why in the header X-Access-Reason", code="reason_required")
+    try:
+        entry.payload  # noqa: B018  # a destroyed key is found out before the reading is recorded
+    except Sealed:
+        raise Problem(404, "what the decision said was erased with its patient", code="erased", field="id") from None
+    note(desk, principal, "read", decision_id=entry.id, reason=reason)
+    return entry
+
+
+def note(desk: Desk, principal: Principal, kind: str, **more: Any) -> None:
+    """Append to the ledger that somebody did something with records; more must be no personal data."""
     header = {
         "principal": principal.name,
         "role": principal.role,
-        "decision_id": entry.id,
+        "department": principal.department,
         "at": instants.iso(desk.clock.now()),
+        **more,
     }
     with desk.ledger.writing() as appender:
-        appender.append("read", uuid.uuid4().hex, header, {})
-    return entry
+        appender.append(kind, uuid.uuid4().hex, header, {})
+
+
+def _reason(call: Call) -> str | None:
+    given = call.http.headers.get(REASON)
+    if given is not None and not (1 <= len(given) <= _LONGEST and given.isprintable()):
+        raise Problem(422, f"a reason is 1 to {_LONGEST} printable characters", field="X-Access-Reason")
+    return given
+
+
+def _brief(desk: Desk, entry: Entry) -> dict[str, Any]:
+    """Return a decision without its values and contributions; of a sealed patient the header alone."""
+    row = shown(entry)
+    if row["patient_id"] is not None and desk.ledger.keys.tombstone(row["patient_id"]) is not None:
+        row = {"decision_id": entry.id, **entry.header, **_ERASED, "receipt": row["receipt"]}
+    return {name: value for name, value in row.items() if name not in _HEAVY}
 
 
 def shown(entry: Entry) -> dict[str, Any]:
     """Return header and payload of a decision as one object, with its receipt."""
-    return {"decision_id": entry.id, **entry.header, **entry.payload, "receipt": entry.receipt.as_dict()}
+    try:
+        payload = entry.payload
+    except Sealed:
+        payload = _ERASED
+    return {"decision_id": entry.id, **entry.header, **payload, "receipt": entry.receipt.as_dict()}
 
 
 ROUTES = (
+    Route(
+        "GET",
+        "/v1/decisions",
+        "decisions",
+        decisions,
+        "Decisions by patient, time, task, campaign and refusal, newest first, in pages",
+        answer=DecisionsAnswer,
+        query=DecisionsQuery,
+    ),
     Route(
         "GET",
         "/v1/decisions/{id}",
@@ -62,5 +163,16 @@ ROUTES = (
         "One decision as it was recorded",
         answer=DecisionRecord,
         statuses=(404,),
+    ),
+    Route(
+        "POST",
+        "/v1/decisions/{id}/replay",
+        "decisions",
+        again,
+        "Make a decision again from the recorded model and events, and say what differs",
+        ReplayRequest,
+        ReplayAnswer,
+        statuses=(404,),
+        bare=True,
     ),
 )

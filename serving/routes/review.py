@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 from starlette.responses import RedirectResponse, Response
 
 from serving.problem import Problem
+from serving.replay import replay
 from serving.review.decision import decision_page
 from serving.review.pages import form_fields, page, sheet
 from serving.route import FORM, Call, Route
@@ -25,7 +26,8 @@ async def index(call: Call) -> Response:
 
 async def decision(call: Call) -> Response:
     entry = await call.desk.run(recorded, call.desk, call.principal, call.path("id"))
-    return decision_page(call.http, shown(entry), _token(call))
+    made = await call.desk.run(replay, entry, call.desk.home, call.desk.store, call.desk.settings)
+    return decision_page(call.http, shown(entry), made, _token(call))
 
 
 async def style(_call: Call) -> Response:

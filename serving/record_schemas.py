@@ -1,0 +1,98 @@
+"""Shapes of the routes about records: decisions by query, replay, dossier, erasure, oneself."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from features import instants
+from features.errors import InputError
+from features.instants import DAY
+from serving.patient_schemas import Query
+from serving.schemas import DecisionRecord, Model, Name, Request, Surrogate
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_SPACED = re.compile(r"(.*\d) (\d\d:\d\d)")
+_INSTANT = WithJsonSchema({"type": "string", "description": "a date, or an RFC 3339 time with offset"})
+
+
+def _moment(given: Any, first: bool) -> int:
+    try:
+        text = str(given)
+        if _DATE.fullmatch(text):
+            last = instants.parse(text)
+            return last - DAY + 1 if first else last
+        return instants.parse(_SPACED.sub(r"\1+\2", text).upper())
+    except (InputError, ValueError, OverflowError):
+        raise PydanticCustomError("instant", "write a date, or an RFC 3339 time with offset") from None
+
+
+def _refused(given: Any) -> bool | str:
+    text = str(given).lower()
+    return {"true": True, "1": True, "false": False, "0": False}.get(text, text)
+
+
+Since = Annotated[int, BeforeValidator(lambda given: _moment(given, True)), _INSTANT]
+Until = Annotated[int, BeforeValidator(lambda given: _moment(given, False)), _INSTANT]
+Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+
+
+class DecisionsQuery(Query):
+    """Which decisions: every condition given must hold."""
+
+    patient_id: Surrogate | None = None
+    since: Annotated[Since | None, Field(alias="from")] = None
+    until: Annotated[Until | None, Field(alias="to")] = None
+    task: Name | None = None
+    campaign: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    refused: Annotated[
+        bool | Code | None,
+        BeforeValidator(_refused),
+        Field(description="true: refusals; false: scores; a code: that refusal"),
+    ] = None
+    after: Annotated[int | None, Field(ge=0, le=2**62, description="`next` of the page before")] = None
+    most: Annotated[int, Field(alias="limit", ge=1, le=1000)] = 100
+
+
+class DecisionsAnswer(BaseModel):
+    """One page of decisions, newest first."""
+
+    decisions: list[DecisionRecord]
+    next: Annotated[str | None, Field(description="`after` of the next page; null on the last")]
+
+
+class ReplayRequest(Request):
+    """Nothing needs to be said; an empty body will do."""
+
+
+class Difference(BaseModel):
+    """One value that a replay did not reproduce."""
+
+    what: str
+    recorded: Any
+    replayed: Any
+
+
+class Changed(BaseModel):
+    """What the decision was made with and the service no longer runs."""
+
+    what: str
+    then: Any
+    now: Any
+
+
+class ReplayAnswer(BaseModel):
+    """What a replay found: equal to the last bit, what differs, or why it is impossible."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    decision_id: str
+    verdict: Literal["equal", "differs", "impossible"]
+    differs: list[Difference]
+    changed: list[Changed]
+    why: str | None
+    read_up_to: int | None
+    model: Model | None

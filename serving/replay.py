@@ -1,0 +1,193 @@
+"""Replay: a recorded decision made again, from the recorded model and the events read then.
+
+Nothing is taken from the record but what was asked: the events up to the recorded number, the
+consents as known when it was asked, the model by its digest. What comes out is compared with the
+record bit by bit. A correction or a late event has a higher number, so it is not read; a model that
+was replaced since is still in the state folder.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from features import instants
+from features.errors import InputError
+from features.store import EventStore
+from serving.access import Principal
+from serving.appender import canonical
+from serving.consent import Standing
+from serving.decide import judge
+from serving.draft import Draft, code_version, codelists_version, policy_version
+from serving.ledger import Entry, Sealed
+from serving.models import Models
+from serving.question import Question
+from serving.reasons import templates
+from serving.scoring import score
+from serving.settings import Serving
+from training.explanation import ExplanationFault
+
+_HELD = 16
+_ASIDE = frozenset({"shadow"})
+"""Fields of a payload that are no part of the decision."""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What a replay found.
+
+    Attributes
+    ----------
+    verdict
+        ``equal``, ``differs``, or ``impossible`` where there is nothing left to replay from.
+    differs
+        What differs: place, the recorded value and the replayed one.
+    changed
+        What the answer was made with and is no longer what the service runs: it need not matter.
+    why
+        Where it is impossible, what is missing.
+    """
+
+    decision_id: str
+    verdict: str
+    differs: tuple[dict[str, Any], ...] = ()
+    changed: tuple[dict[str, Any], ...] = ()
+    why: str | None = None
+    read_up_to: int | None = None
+    model: Mapping[str, str] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "decision_id": self.decision_id,
+            "verdict": self.verdict,
+            "differs": list(self.differs),
+            "changed": list(self.changed),
+            "why": self.why,
+            "read_up_to": self.read_up_to,
+            "model": self.model,
+        }
+
+
+def replay(entry: Entry, home: Path, store: EventStore, rules: Serving) -> Replay:
+    """Make a recorded decision again and compare.
+
+    Parameters
+    ----------
+    entry
+        A ledger entry of kind ``decision``.
+    home
+        The state folder, which holds every model that was ever approved.
+    """
+    header = entry.header
+    told = Replay(entry.id, "impossible", read_up_to=header["store_seq"], model=header["model"])
+
+    def impossible(why: str) -> Replay:
+        return Replay(entry.id, "impossible", (), _changed(header), why, told.read_up_to, told.model)
+
+    try:
+        recorded = entry.payload
+    except Sealed:
+        return impossible("the patient's key was destroyed")
+    try:
+        models = _models(home, header["task"], header["model"]["digest"], header["model"]["version"])
+    except InputError as fault:
+        return impossible(f"the recorded model cannot be loaded: {fault}")
+    try:
+        made = _again(header, recorded, models, store, rules)
+    except ExplanationFault:
+        return impossible("the explanation no longer adds up")
+    if made is None:
+        return impossible("what was known of the patient is not kept")
+    then = {name: value for name, value in recorded.items() if name not in _ASIDE}
+    now = {name: value for name, value in made.payload.items() if name not in _ASIDE}
+    differs = tuple(_compare("", {**then, **_named(header)}, {**now, **_named(made.header)}))
+    verdict = "differs" if differs else "equal"
+    return Replay(entry.id, verdict, differs, _changed(header), None, told.read_up_to, told.model)
+
+
+def _again(
+    header: Mapping[str, Any], recorded: Mapping[str, Any], models: Models, store: EventStore, rules: Serving
+) -> Draft | None:
+    may = frozenset({"explain"}) if header["audience"] == "staff" else frozenset()
+    role = "compliance" if may else "outreach"
+    asker = Principal(header["principal"], role, may, frozenset({header["purpose"]}), header["department"])
+    at, now = instants.parse(header["as_of"]), instants.parse(header["recorded_at"])
+    patient_id, upto = recorded["patient_id"], header["store_seq"]
+    known = header["subject"] is not None
+    question = Question(
+        patient_id,
+        (header["task"],),
+        header["purpose"],
+        at,
+        now,
+        asker,
+        exploratory=header["exploratory"],
+        known=known,
+    )
+    if upto is None:
+        return _questionnaire(header, recorded, models, question)
+    sealed = header["outcome"] == "sealed"
+    tables = store.tables(patient_id, upto=upto) if known and not sealed else {}
+    if known and not sealed and not any(table.num_rows for table in tables.values()):
+        return None
+    stale, too_old = recorded["stale"], header["outcome"] == "stale"
+    return judge(models, rules, lambda _at: (stale, too_old), question, tables, upto, sealed=sealed)[0]
+
+
+def _questionnaire(
+    header: Mapping[str, Any], recorded: Mapping[str, Any], models: Models, question: Question
+) -> Draft | None:
+    """Return a self-test scored again from its recorded answers; a refused one kept none."""
+    if header["outcome"] != "scored":
+        return None
+    served = models.served[header["task"]]
+    answers = {value["feature"]: value["value"] for value in recorded["values"]}
+    row = np.array([np.nan if answers[name] is None else answers[name] for name in served.scorer.spec.names])
+    draft = Draft(question, served, Standing(None, header["consent_id"], header["notice"]), None)
+    draft.score(score(served, row, {}), recorded["stale"])
+    return draft
+
+
+@functools.lru_cache(_HELD)
+def _models(home: Path, task: str, digest: str, version: str) -> Models:
+    return Models.alone(home, task, {"digest": digest, "version": version})
+
+
+def _named(header: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a header a replay must reproduce."""
+    return {name: header[name] for name in ("outcome", "vector_spec", "bands", "consent_id", "notice")}
+
+
+def _changed(header: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    now = {
+        "code": code_version(),
+        "codelists": codelists_version(),
+        "policy": policy_version(),
+        "templates": templates().digest,
+    }
+    return tuple(
+        {"what": name, "then": header.get(name), "now": value}
+        for name, value in now.items()
+        if header.get(name) != value
+    )
+
+
+def _compare(place: str, recorded: Any, replayed: Any) -> Iterator[dict[str, Any]]:
+    """Yield every place where two JSON values are not the same bytes."""
+    if canonical({"": recorded}) == canonical({"": replayed}):
+        return
+    if isinstance(recorded, dict) and isinstance(replayed, dict):
+        for name in sorted({*recorded, *replayed}):
+            within = f"{place}.{name}" if place else name
+            yield from _compare(within, recorded.get(name), replayed.get(name))
+    elif isinstance(recorded, list) and isinstance(replayed, list) and len(recorded) == len(replayed):
+        for number, (one, other) in enumerate(zip(recorded, replayed, strict=True)):
+            named = one.get("feature", number) if isinstance(one, dict) else number
+            yield from _compare(f"{place}.{named}", one, other)
+    else:
+        yield {"what": place, "recorded": recorded, "replayed": replayed}
