@@ -17,11 +17,14 @@ from training import manifest
 from training.explanation import Explanation, ExplanationFault
 from training.linear import LinearModel
 from training.models.logistic import Logistic
+from training.points import PointModel, Points
 from training.trees import FILE, TreeModel
 
 FORMAT = 1
 TOLERANCE = 1e-9
-_SCORER, _LINEAR, _CARD, _GOLDEN = "scorer.json", "linear.json", "card.json", "golden.json"
+Model = TreeModel | LinearModel | PointModel
+_SCORER, _LINEAR, _POINTS = "scorer.json", "linear.json", "points.json"
+_CARD, _GOLDEN = "card.json", "golden.json"
 _GOLDEN_ROWS, _GOLDEN_WITHIN = 5, 1e-12
 
 
@@ -42,7 +45,7 @@ class Scorer:
     calibration
         (A, B): the calibrated log-odds are A x the model's margin + B.
     model
-        Trees or a logistic regression.
+        Trees, a logistic regression or a point score.
     """
 
     task: str
@@ -50,7 +53,7 @@ class Scorer:
     spec: VectorSpec
     bands: tuple[float, float, float]
     calibration: tuple[float, float]
-    model: TreeModel | LinearModel
+    model: Model
 
     def __post_init__(self) -> None:
         if self.model.groups != self.spec.groups or tuple(self.model.groups) != self.spec.names:
@@ -70,16 +73,18 @@ class Scorer:
         bands: tuple[float, float, float],
         calibration: tuple[float, float],
     ) -> Scorer:
-        """Make the scorer of a fitted candidate: a Logistic, or one with a LightGBM `booster`.
+        """Make the scorer of a fitted candidate: a Logistic, Points, or one with a LightGBM `booster`.
 
         Raises
         ------
         InputError
             Its trees cannot be explained exactly, or its features are not those of the spec.
         """
-        model: TreeModel | LinearModel
+        model: Model
         if isinstance(candidate, Logistic):
             model = LinearModel(candidate, spec.groups)
+        elif isinstance(candidate, Points):
+            model = PointModel(candidate, spec.groups)
         else:
             model = TreeModel(candidate.booster.model_to_string(), spec.groups)
         return cls(task, horizon_days, spec, bands, calibration, model)
@@ -145,7 +150,10 @@ class Scorer:
             "calibration": {"a": a, "b": b},
             "spec": json.loads(self.spec.to_json()),
         }
-        model = {FILE: self.model.text} if isinstance(self.model, TreeModel) else {_LINEAR: self.model.to_json()}
+        if isinstance(self.model, TreeModel):
+            model = {FILE: self.model.text}
+        else:
+            model = {_LINEAR if isinstance(self.model, LinearModel) else _POINTS: self.model.to_json()}
         rows = self.model.rows(_GOLDEN_ROWS)
         golden = {"rows": [[None if np.isnan(v) else v for v in row] for row in rows.tolist()], **self._answers(rows)}
         texts = {_SCORER: _text(told), _CARD: _text(card), _GOLDEN: _text(golden)}
@@ -166,12 +174,14 @@ class Scorer:
             if name not in files:
                 raise InputError("the artefact lacks this file", where=name)
         spec, told = _described(files[_SCORER])
-        model_file = {"trees": FILE, "linear": _LINEAR}.get(told["kind"], "")
+        model_file = {"trees": FILE, "linear": _LINEAR, "points": _POINTS}.get(told["kind"], "")
         if model_file not in files:
             raise InputError("the artefact lacks its model", where=model_file or _SCORER)
-        model: TreeModel | LinearModel
+        model: Model
         if model_file == FILE:
             model = TreeModel(files[FILE], spec.groups)
+        elif model_file == _POINTS:
+            model = PointModel.from_json(files[_POINTS], spec.groups, _POINTS)
         else:
             model = LinearModel.from_json(files[_LINEAR], spec.groups, _LINEAR)
         calibration = (float(told["calibration"]["a"]), float(told["calibration"]["b"]))
