@@ -33,10 +33,9 @@ def region_code(*parts: str | None) -> str | None:
         None where nothing is recognised, or a county of that name lies in several provinces and the
         address names none of them.
     """
-    text = "".join(part.strip() for part in parts if part)
-    if not text:
-        return None
-    return _of(text)
+    told = [part.strip() for part in parts if part and part.strip()]
+    code = next((part for part in reversed(told) if part.isdigit() and _of(part)), None)
+    return code or (_of("".join(told)) if told else None)
 
 
 @functools.lru_cache(maxsize=65_536)

@@ -426,3 +426,47 @@ def test_no_input(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match=r"no such folder|no FHIR file"):
         ingest("fhir", tmp_path / name, tmp_path / "lake")
     assert not (tmp_path / "lake").exists()
+
+
+def test_a_medicine_handed_over_is_a_supply(run: Run) -> None:
+    common = {"resourceType": "MedicationDispense", "subject": {"reference": "Patient/p1"}, "status": "completed"}
+    common["medicationCodeableConcept"] = {"coding": [{"system": "http://hl7.org/fhir/sid/ndc", "code": "00002751001"}]}
+    handed = {"whenHandedOver": "2024-03-01T10:00:00+08:00", "daysSupply": {"value": 4, "unit": "wk", "code": "wk"}}
+    ordered = {"authorizingPrescription": [{"reference": "MedicationRequest/r1"}]}
+    report, lake = run(
+        patient(),
+        common | handed | {"id": "d1"},
+        common | handed | ordered | {"id": "d2"},
+        common | ordered | {"id": "d3"},
+        common | handed | {"id": "d4", "status": "preparation"},
+    )
+    assert [(each["event_id"], each["code_system"], each["days_supply"]) for each in rows(lake, "prescriptions")] == [
+        ("MedicationDispense/d1", "NDC", 28.0),
+        ("MedicationDispense/d2", "NDC", 28.0),
+    ]
+    assert report.unread["MedicationDispense (no supply stated: its MedicationRequest tells)"] == 1
+    assert report.unread["MedicationDispense (not handed over)"] == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "code"),
+    [
+        ({"state": "北京市", "district": "朝阳区", "line": ["建国路1号"]}, "110105"),
+        ({"text": "吉林省长春市朝阳区"}, "220104"),
+        ({"city": "110105"}, "110105"),
+        ({"state": "MA", "city": "Lynn"}, None),
+        ({"district": "朝阳区"}, None),
+    ],
+)
+def test_of_an_address_the_county_alone_is_kept(run: Run, address: Json, code: str | None) -> None:
+    _, lake = run(patient(address=[address]), encounter())
+    [row] = rows(lake, "patients")
+    assert row["region_code"] == code
+
+
+def test_two_rows_of_one_version_that_differ_are_set_aside_and_a_repetition_too(run: Run) -> None:
+    twice = observation("4548-4", 7.1, id="o1")
+    report, lake = run(patient(), twice, observation("4548-4", 7.9, id="o1"), observation("1558-6", 90, "mg/dL"))
+    assert aside(report) == {"observations:contradicting_rows": 2} and len(rows(lake, "observations")) == 1
+    report, lake = run(patient(), twice, twice, lake="other")
+    assert aside(report) == {"observations:repeated_row": 1} and len(rows(lake, "observations")) == 1

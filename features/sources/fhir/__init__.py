@@ -22,11 +22,17 @@ _TABLES: dict[str, tuple[str, Callable[[Json, Record], Iterator[Draft]]]] = {
 }
 
 
+_MEDICINES: dict[str, Callable[[Json, Record, Mapping[str, Json]], Iterator[Draft]]] = {
+    "MedicationRequest": clinical.prescription,
+    "MedicationDispense": clinical.dispense,
+}
+
+
 class Fhir:
     """A folder of FHIR resources as canonical rows, streamed; the persons alone are held in memory.
 
-    Names, addresses, telephone numbers and record numbers are never read; patient_id is the
-    resource's logical id, which names nobody.
+    Names, telephone numbers and record numbers are never read, and of an address the county's code
+    alone is kept; patient_id is the resource's logical id, which names nobody.
 
     Parameters
     ----------
@@ -41,7 +47,7 @@ class Fhir:
         "encounters": ("Encounter", "Appointment"),
         "diagnoses": ("Condition",),
         "observations": ("Observation",),
-        "prescriptions": ("MedicationRequest",),
+        "prescriptions": ("MedicationRequest", "MedicationDispense"),
         "family_history": ("FamilyMemberHistory",),
         "care_plans": ("CarePlan",),
     }
@@ -85,8 +91,8 @@ class Fhir:
             if why:
                 self.tally.unread[f"{kind} ({why})"] += 1
                 return
-            if kind == "MedicationRequest":
-                drafts = list(clinical.prescription(resource, record, self.medicines))
+            if kind in _MEDICINES:
+                drafts = list(_MEDICINES[kind](resource, record, self.medicines))
             else:
                 drafts = list(_TABLES[kind][1](resource, record)) if kind in _TABLES else []
             read = bool(drafts) or self._person(kind, resource, record)
@@ -117,12 +123,18 @@ class Fhir:
 
 
 def _unread(resource: Json) -> str | None:
-    """Why a resource states no fact: a proposal, a possibility, a cancelled or unstarted measurement."""
+    """Why a resource states no fact of its own: a proposal, a possibility, an unstarted measurement, a repetition."""
     kind, status = resource["resourceType"], resource.get("status")
     if kind == "Observation" and status in ("cancelled", "registered"):
         return str(status)
     if kind == "MedicationRequest" and (status == "draft" or resource.get("intent") in ("proposal", "plan", "option")):
         return "not an order"
+    if kind == "MedicationDispense":
+        if status in ("preparation", "in-progress", "on-hold"):
+            return "not handed over"
+        ordered = bool(resource.get("authorizingPrescription"))
+        if ordered and not (resource.get("daysSupply") and resource.get("whenHandedOver")):
+            return "no supply stated: its MedicationRequest tells"
     if kind == "Condition" and single(resource.get("verificationStatus")) == "differential":
         return "differential"
     return None
@@ -139,6 +151,7 @@ _HOME = {
     "Coverage": "patients",
     "FamilyMemberHistory": "family_history",
     "MedicationRequest": "prescriptions",
+    "MedicationDispense": "prescriptions",
 }
 
 

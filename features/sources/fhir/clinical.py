@@ -111,6 +111,25 @@ def prescription(resource: Json, at: Record, medicines: Mapping[str, Json]) -> I
     yield Draft("prescriptions", values, *at[1:], encounter=encounter_of(resource))
 
 
+def dispense(resource: Json, at: Record, medicines: Mapping[str, Json]) -> Iterator[Draft]:
+    """Draft a medicine handed over, known from then on; one that was taken back is retracted."""
+    handed = when(resource.get("whenHandedOver") or resource.get("whenPrepared"))
+    seen = handed or updated(resource)
+    values = {
+        "patient_id": reference(resource.get("subject")),
+        "time": handed.last if handed else None,
+        "known_at": _last(seen),
+        "event_id": f"MedicationDispense/{resource['id']}",
+        "version": version(resource),
+        "void": resource.get("status") in ("entered-in-error", "cancelled", "declined", "stopped"),
+        "days_supply": _days(resource.get("daysSupply")),
+        "quantity": _number((resource.get("quantity") or {}).get("value")),
+        **_medicine(resource, medicines),
+    }
+    visit = reference(resource.get("context"))
+    yield Draft("prescriptions", values, *at[1:], encounter=f"Encounter/{visit}" if visit else None)
+
+
 def _medicine(resource: Json, medicines: Mapping[str, Json]) -> Json:
     if concept := resource.get("medicationCodeableConcept"):
         return coded(concept)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from features.codes.region import region_code
 from features.sources.draft import Draft, versions
 from features.sources.fhir.elements import Json, When, coded, reference, single, updated, version, when, words
 from features.sources.fhir.files import Record
@@ -27,10 +28,11 @@ _RELATIONS = {
 
 
 class Person(NamedTuple):
-    """What a Patient record says, without name, address, telephone or record number."""
+    """What a Patient record says, without name, telephone or record number, and of the address the county alone."""
 
     birth: When | None
     sex: str | None
+    region: str | None
     deceased: When | None
     updated: When | None
     number: int
@@ -65,6 +67,7 @@ class People:
         self.persons[str(resource["id"])] = Person(
             birth=when(resource.get("birthDate")),
             sex=sex if sex in _SEXES else None,
+            region=_region(resource),
             deceased=when(resource.get("deceasedDateTime")),
             updated=updated(resource),
             number=number,
@@ -126,8 +129,19 @@ class People:
             "event_id": f"Patient/{patient}",
             "birth_date": person.birth.last if person.birth else None,
             "sex": person.sex,
+            "region_code": person.region,
         }
         covers = [(start, {"insurance": kind}) for start, kind in self.insurance.get(patient, ())]
         died = person.deceased.last if person.deceased else None
         for values in versions(state, begun, covers, died, person.number):
             yield Draft("patients", values, person.at.file, person.at.row)
+
+
+def _region(resource: Json) -> str | None:
+    """Return the GB/T 2260 code of the home county, None of an address abroad or one that names none."""
+    addresses = sorted(resource.get("address") or (), key=lambda each: each.get("use") != "home")
+    for each in addresses:
+        parts = (each.get("state"), each.get("city"), each.get("district"))
+        if found := region_code(*parts) or region_code(each.get("text")):
+            return found
+    return None
