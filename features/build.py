@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +14,11 @@ import pyarrow.parquet as pq
 from features.derived import Derived
 from features.errors import InputError
 from features.group import FeatureGroup
+from features.kept import Kept
 from features.lake import Lake
 from features.plan import Plan, compile_plan
 from features.progress import track
+from features.vector import VectorSpec
 from features.watch import OBSERVED
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def build(
     import pandas as pd
 
     plan = compile_plan(_declared(groups))
-    patients, at = _landmarks(landmarks)
+    patients, at = landmarks_of(landmarks)
     values = vectors(lake if isinstance(lake, Lake) else Lake(lake), plan, patients, at)
     out = pd.DataFrame(values, columns=list(plan.spec.names))
     out.insert(0, "patient_id", patients)
@@ -70,35 +71,107 @@ def vectors(lake: Lake, plan: Plan, patients: np.ndarray, at: np.ndarray) -> np.
     patients, at
         (n,) ids as strings, and UTC microseconds.
     """
-    kept = _cache(lake, plan, patients, at)
-    if kept.is_file():
-        return np.load(kept, allow_pickle=False)
-    ids = pa.array(patients, pa.string()).dictionary_encode()
-    which = ids.indices.to_numpy().astype(np.int64)
+    kept = Kept(lake, plan.spec, patients, at)
+    found = None if kept.whole else keep(kept, lake, plan, patients, at)
+    return kept.array() if found is None else found
+
+
+def keep(kept: Kept, lake: Lake, plan: Plan, patients: np.ndarray, at: np.ndarray) -> np.ndarray | None:
+    """Compute what is not kept yet, in buckets of patients that fit in memory; a build that was killed goes on.
+
+    Returns
+    -------
+    np.ndarray or None
+        The vectors where one bucket held them all, else None: they are on disk.
+    """
+    ids, which = _coded(patients)
+    columns = _columns(plan)
+    parts = lake.parts(columns, len(ids.dictionary), len(at) * len(plan.spec.names))
+    if parts == 1:
+        found = computed(lake, plan, patients, at)
+        kept.save(found)
+        return found
+    with kept.filling(parts) as done:
+        left = [part for part in range(parts) if part not in done]
+        buckets = lake.buckets(columns, ids.dictionary, parts, done, kept.spread) if left else ()
+        for part, places, tables in track(buckets, "vectors", total=len(left)):
+            rows, own = _share(ids, which, places)
+            kept.put(part, rows, plan.vectors(tables, own, at[rows]))
+    return None
+
+
+def computed(lake: Lake, plan: Plan, patients: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Compute (n, features) vectors of landmarks in memory; nothing is kept."""
+    ids, which = _coded(patients)
+    columns = _columns(plan)
+    parts = lake.parts(columns, len(ids.dictionary), len(at) * len(plan.spec.names))
+    if parts == 1:
+        for _, _, tables in lake.buckets(columns, ids.dictionary):
+            return plan.vectors(tables, ids, at)
     out = np.full((len(at), len(plan.spec.names)), np.nan)
-    columns = {**plan.columns, "observed": OBSERVED}
-    for places, tables in track(lake.buckets(columns, ids.dictionary), "vectors"):
-        rows = np.flatnonzero(np.isin(which, places))
-        out[rows] = plan.vectors(
-            tables, pa.DictionaryArray.from_arrays(ids.indices.take(rows), ids.dictionary), at[rows]
-        )
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    fresh = kept.with_suffix(f".{os.getpid()}.npy")
-    np.save(fresh, out, allow_pickle=False)
-    fresh.replace(kept)
+    for _, places, tables in track(lake.buckets(columns, ids.dictionary, parts), "vectors", total=parts):
+        rows, own = _share(ids, which, places)
+        out[rows] = plan.vectors(tables, own, at[rows])
     return out
 
 
 def write(frame: pd.DataFrame, plan: Plan, file: Path) -> None:
     """Write vectors as Parquet; every column says its label, unit, group and window in its metadata."""
-    fields = []
-    for name in frame.columns:
-        if name in ("patient_id", "at"):
-            kind = pa.string() if name == "patient_id" else pa.timestamp("us", tz="UTC")
-            fields.append(pa.field(name, kind))
-            continue
-        feature = plan.spec[name]
-        told = {
+    values = frame[list(plan.spec.names)].to_numpy(dtype=np.float64)
+    patients, at = landmarks_of(frame)
+    written(iter([values]), plan.spec, patients, at, file)
+
+
+def written(
+    chunks: Iterator[np.ndarray],
+    spec: VectorSpec,
+    patients: np.ndarray,
+    at: np.ndarray,
+    file: Path,
+    told: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Write vectors as Parquet, some rows at a time, all or nothing.
+
+    Parameters
+    ----------
+    chunks
+        Vectors in the order of the landmarks.
+    told
+        What else the file says of itself.
+
+    Returns
+    -------
+    list of str
+        Features that are null for every landmark.
+    """
+    schema = _schema(spec, told or {})
+    file.parent.mkdir(parents=True, exist_ok=True)
+    fresh = file.with_name(f".{file.name}.{os.getpid()}")
+    first, known = 0, np.zeros(len(spec.names), dtype=bool)
+    try:
+        with pq.ParquetWriter(fresh, schema) as writer:
+            for values in chunks:
+                last = first + len(values)
+                known |= ~np.isnan(values).all(axis=0)
+                columns = [pa.array(np.ascontiguousarray(each), from_pandas=True) for each in values.T]
+                marks = [pa.array(patients[first:last], pa.string()), pa.array(at[first:last], schema.field("at").type)]
+                writer.write_table(pa.Table.from_arrays([*marks, *columns], schema=schema))
+                first = last
+        fresh.replace(file)
+    except OSError as error:
+        where = f"--out {file.name}"
+        raise InputError(
+            f"cannot write: {error.strerror}", where=where, remedy="make room or choose another"
+        ) from error
+    finally:
+        fresh.unlink(missing_ok=True)
+    return [name for name, seen in zip(spec.names, known) if not seen]
+
+
+def _schema(spec: VectorSpec, told: Mapping[str, str]) -> pa.Schema:
+    fields = [pa.field("patient_id", pa.string()), pa.field("at", pa.timestamp("us", tz="UTC"))]
+    for feature in spec.features:
+        said = {
             "label": feature.label_en,
             "label_zh": feature.label_zh,
             "label_en": feature.label_en,
@@ -107,13 +180,25 @@ def write(frame: pd.DataFrame, plan: Plan, file: Path) -> None:
             "window": feature.window,
             "window_days": "" if feature.days is None else f"{feature.days:g}",
         }
-        fields.append(pa.field(name, pa.float64(), metadata=told))
-    schema = pa.schema(fields, metadata={"vector_spec": plan.spec.digest, "vector_spec_json": plan.spec.to_json()})
-    table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_name(f".{file.name}.{os.getpid()}")
-    pq.write_table(table.replace_schema_metadata(schema.metadata), fresh)
-    fresh.replace(file)
+        fields.append(pa.field(feature.name, pa.float64(), metadata=said))
+    return pa.schema(fields, metadata={"vector_spec": spec.digest, "vector_spec_json": spec.to_json(), **told})
+
+
+def _coded(patients: np.ndarray) -> tuple[pa.DictionaryArray, np.ndarray]:
+    ids = pa.array(patients, pa.string()).dictionary_encode()
+    return ids, ids.indices.to_numpy().astype(np.int64)
+
+
+def _columns(plan: Plan) -> dict[str, tuple[str, ...]]:
+    return {**plan.columns, "observed": OBSERVED}
+
+
+def _share(ids: pa.DictionaryArray, which: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, pa.DictionaryArray]:
+    """Return the landmarks of a bucket's patients, and the patient of each among the bucket's alone."""
+    first, last = places[0], places[-1]
+    rows = np.flatnonzero((which >= first) & (which <= last))
+    own = pa.array((which[rows] - first).astype(np.int32))
+    return rows, pa.DictionaryArray.from_arrays(own, ids.dictionary.slice(first, len(places)))
 
 
 def _declared(groups: Iterable[FeatureGroup | Derived] | None) -> tuple[FeatureGroup | Derived, ...]:
@@ -124,7 +209,7 @@ def _declared(groups: Iterable[FeatureGroup | Derived] | None) -> tuple[FeatureG
     return catalogue()
 
 
-def _landmarks(landmarks: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+def landmarks_of(landmarks: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return (n,) ids as strings and (n,) UTC microseconds."""
     import pandas as pd
 
@@ -138,11 +223,3 @@ def _landmarks(landmarks: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     except (ValueError, TypeError):
         raise InputError("column 'at' is no time", where="landmarks", remedy="zone-aware timestamps, or UTC") from None
     return landmarks["patient_id"].astype(str).to_numpy(dtype=object), np.ascontiguousarray(at, dtype=np.int64)
-
-
-def _cache(lake: Lake, plan: Plan, patients: np.ndarray, at: np.ndarray) -> Path:
-    """Name the file by lake manifest, VectorSpec and landmarks."""
-    told = hashlib.sha256(f"{lake.digest} {plan.spec.digest} {len(at)}".encode())
-    told.update("\x1f".join(patients).encode())
-    told.update(np.ascontiguousarray(at).tobytes())
-    return Path(os.environ.get("CAREPATH_HOME", "var")) / "cache" / f"{told.hexdigest()}.npy"

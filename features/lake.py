@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -20,6 +21,10 @@ from features.schema import EVENT_TABLES, TABLES
 
 ROWS = 6_000_000
 """Rows of all tables together that are held in memory at once."""
+CELLS = 48_000_000
+"""Numbers of a vector that are held in memory at once."""
+BATCH = 1 << 20
+"""Rows of one table that are sorted into buckets at once."""
 
 
 class Lake:
@@ -33,7 +38,7 @@ class Lake:
     Raises
     ------
     InputError
-        There is no such folder, or it holds no canonical table.
+        There is no such folder.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -87,10 +92,37 @@ class Lake:
             return np.empty(0, dtype=object)
         return np.array(sorted(set().union(*(set(each.to_pylist()) for each in found)) - {None}), dtype=object)
 
+    def patients_of(self, file: str) -> pa.ChunkedArray:
+        """Return the patient of every row of one file of the manifest; none where it is of no patient."""
+        name = file.partition("/")[0]
+        if TABLES[name].per_patient or name == "observed":
+            return self._part(name, self.path / file, ("patient_id",), None)["patient_id"].cast(pa.string())
+        return pa.chunked_array([], pa.string())
+
+    def parts(self, columns: Mapping[str, Sequence[str]], patients: int, cells: int) -> int:
+        """Return into how many buckets of patients the work is cut, so that each fits in memory.
+
+        Parameters
+        ----------
+        columns
+            Table -> columns that are read.
+        patients
+            How many there are.
+        cells
+            Numbers that will be computed for all of them.
+        """
+        rows = sum(pq.read_metadata(file).num_rows for name in columns for file in self.files.get(name, ()))
+        return max(min(max(-(-rows // ROWS), -(-cells // CELLS)), patients), 1)
+
     def buckets(
-        self, columns: Mapping[str, Sequence[str]], patients: pa.Array
-    ) -> Iterator[tuple[np.ndarray, dict[str, pa.Table]]]:
-        """Yield buckets of patients: their places in ``patients``, and the rows of each table that are theirs.
+        self,
+        columns: Mapping[str, Sequence[str]],
+        patients: pa.Array,
+        parts: int = 1,
+        done: Container[int] = (),
+        folder: Path | None = None,
+    ) -> Iterator[tuple[int, np.ndarray, dict[str, pa.Table]]]:
+        """Yield buckets of patients: number, their places in ``patients``, and the rows of each table that are theirs.
 
         Parameters
         ----------
@@ -98,22 +130,29 @@ class Lake:
             Table -> columns that are read.
         patients
             Distinct patient ids; rows of others are left out.
+        parts
+            How many buckets.
+        done
+            Buckets that are not asked for.
+        folder
+            Where rows are sorted into buckets; what a run before has sorted there is used. None for a
+            temporary one.
         """
         present = {name: tuple(wanted) for name, wanted in columns.items() if name in self.files}
-        rows = sum(pq.read_metadata(file).num_rows for name in present for file in self.files[name])
-        parts = min(-(-rows // ROWS), max(len(patients), 1))
         places = np.arange(len(patients))
         if parts <= 1:
-            yield places, {name: self.read(name, wanted, patients) for name, wanted in present.items()}
+            yield 0, places, {name: self.read(name, wanted, patients) for name, wanted in present.items()}
             return
         edges = np.linspace(0, len(patients), parts + 1).astype(np.int64)
-        with tempfile.TemporaryDirectory(prefix="carepath-buckets-") as folder:
-            self._spread(Path(folder), present, patients, edges)
+        with tempfile.TemporaryDirectory(prefix="carepath-buckets-") as temporary:
+            sorted_into = folder or Path(temporary)
+            for name, wanted in present.items():
+                if not (sorted_into / name).is_dir():
+                    self._spread(sorted_into, name, wanted, patients, edges)
             for part in range(parts):
-                yield (
-                    places[edges[part] : edges[part + 1]],
-                    {name: _spread_table(Path(folder), name, part) for name in present},
-                )
+                if part not in done:
+                    found = {name: _spread_table(sorted_into, name, part) for name in present}
+                    yield part, places[edges[part] : edges[part + 1]], found
 
     @cached_property
     def manifest(self) -> dict[str, str]:
@@ -153,8 +192,7 @@ class Lake:
             schema = pq.read_schema(file)
             read = ds.dataset(file, format="parquet").to_table(columns=_stored(name, schema.names, columns))
         except (OSError, pa.ArrowInvalid):
-            where = f"lake {self.path.name}, {file.relative_to(self.path)}"
-            raise InputError("cannot be read as Parquet", where=where) from None
+            raise self._unreadable(file) from None
         if name == "observed":
             read = _named_patient(read)
         if patients is not None and "patient_id" in read.column_names:
@@ -163,27 +201,45 @@ class Lake:
             read = read.filter(keep)
         return canonical(read, name, None if columns is None else tuple(columns))
 
-    def _spread(
-        self, folder: Path, present: Mapping[str, Sequence[str]], patients: pa.Array, edges: np.ndarray
-    ) -> None:
-        """Write each table's rows into one file a bucket."""
-        for name, wanted in present.items():
-            writers: dict[int, pq.ParquetWriter] = {}
-            for file in self.files[name]:
-                rows = _plain(self._part(name, file, wanted, patients))
-                ids = rows["patient_id"].cast(pa.string()).combine_chunks()
-                place = pc.index_in(ids, value_set=patients).to_numpy(zero_copy_only=False)
-                bucket = np.searchsorted(edges, place, side="right") - 1
+    def _spread(self, folder: Path, name: str, wanted: Sequence[str], patients: pa.Array, edges: np.ndarray) -> None:
+        """Write one table's rows into one file a bucket; the folder has its name once it is whole."""
+        fresh = folder / f".{name}"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        writers: dict[int, pq.ParquetWriter] = {}
+        for file in self.files[name]:
+            for rows in self.batches(name, file, wanted):
+                place = pc.index_in(rows["patient_id"].cast(pa.string()).combine_chunks(), value_set=patients)
+                bucket = np.searchsorted(edges, place.fill_null(-1).to_numpy(), side="right") - 1
                 order = np.argsort(bucket, kind="stable")
                 sorted_rows, bucket = rows.take(pa.array(order)), bucket[order]
-                for part in np.unique(bucket):
+                for part in np.unique(bucket[bucket >= 0]):
                     low, high = np.searchsorted(bucket, [part, part + 1])
                     if part not in writers:
-                        path = _spread_file(folder, name, int(part))
+                        path = fresh / f"{int(part)}.parquet"
                         writers[int(part)] = pq.ParquetWriter(path, rows.schema, compression="lz4")
                     writers[int(part)].write_table(sorted_rows.slice(low, high - low))
-            for writer in writers.values():
-                writer.close()
+        for writer in writers.values():
+            writer.close()
+        fresh.replace(folder / name)
+
+    def batches(self, name: str, file: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield the rows of one of a table's files in canonical form, BATCH at a time."""
+        try:
+            with pq.ParquetFile(file) as opened:
+                stored = _stored(name, opened.schema_arrow.names, columns)
+                for batch in opened.iter_batches(BATCH, columns=stored):
+                    yield self._settled(pa.Table.from_batches([batch]), name, columns)
+        except (OSError, pa.ArrowInvalid):
+            raise self._unreadable(file) from None
+
+    def _settled(self, found: pa.Table, name: str, columns: Sequence[str] | None) -> pa.Table:
+        read = _named_patient(found) if name == "observed" else found
+        return _plain(canonical(read, name, None if columns is None else tuple(columns)))
+
+    def _unreadable(self, file: Path) -> InputError:
+        where = f"lake {self.path.name}, {file.relative_to(self.path)}"
+        return InputError("cannot be read as Parquet", where=where)
 
 
 def _stored(name: str, present: Sequence[str], columns: Sequence[str] | None) -> list[str] | None:
@@ -204,13 +260,9 @@ def _named_patient(read: pa.Table) -> pa.Table:
     return read.rename_columns({"patient": "patient_id"})
 
 
-def _spread_file(folder: Path, name: str, part: int) -> Path:
-    return folder / f"{name}-{part}.parquet"
-
-
 def _spread_table(folder: Path, name: str, part: int) -> pa.Table:
     """Return one bucket of a table. It may be empty, and is there: nobody watched is not nothing said."""
-    file = _spread_file(folder, name, part)
+    file = folder / name / f"{part}.parquet"
     return pq.read_table(file) if file.exists() else empty(name)
 
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from features.errors import InputError
@@ -123,6 +124,27 @@ class VectorSpec:
     @functools.cached_property
     def _by_name(self) -> dict[str, Feature]:
         return {feature.name: feature for feature in self.features}
+
+
+def spec_of(file: Path) -> VectorSpec:
+    """Read the VectorSpec of a file: what to_json wrote, or the vectors of a build.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or holds none.
+    """
+    where = f"VectorSpec {file.name}"
+    try:
+        if file.suffix == ".parquet":
+            import pyarrow.parquet as pq
+
+            text = (pq.read_schema(file).metadata or {}).get(b"vector_spec_json", b"").decode()
+        else:
+            text = file.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        raise InputError("cannot be read", where=where, remedy="vectors of a build, or a vector_spec.json") from None
+    return VectorSpec.from_json(text)
 
 
 def _canonical(value: Any) -> str:
