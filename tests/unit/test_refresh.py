@@ -115,9 +115,8 @@ def test_other_features_are_all_computed(world: Path) -> None:
 
 def test_landmarks_of_a_file_are_those_refreshed(world: Path) -> None:
     out, marks = world / "v.parquet", world / "marks.csv"
-    marks.write_text(
-        "patient_id,at\nb,2024-03-31\nnobody,2024-03-31\nb,2024-03-02 10:00:00\nb,2024-03-31\nc,2024-03-31\na,2024-03-31\n"
-    )
+    asked = "b,2024-03-31 nobody,2024-03-31 b,2024-03-02T10:00:00 b,2024-03-31 c,2024-03-31 a,2024-03-31"
+    marks.write_text("\n".join(("patient_id,at", *asked.split())) + "\n")
     Asking.of(world / "lake", (str(world / "groups.py"),), "", marks).build(out)
     assert told_of(out)["instant"] == ""
     pq.write_table(drawn("encounters", SECOND), world / "lake/encounters/two.parquet")
