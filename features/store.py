@@ -34,6 +34,7 @@ CREATE INDEX IF NOT EXISTS segments_of_patient ON segments (patient_id, name);
 CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 """
 _SELECT = "SELECT name, rows FROM segments WHERE patient_id = ? AND seq <= ? ORDER BY seq"
+_LAST = "SELECT coalesce(max(seq), 0) FROM segments WHERE patient_id = ? AND seq <= ?"
 _INSERT = "INSERT INTO segments (patient_id, name, rows) VALUES (?, ?, ?)"
 Result = Literal["stored", "duplicate"]
 
@@ -69,6 +70,15 @@ class EventStore:
     def last_seq(self) -> int:
         """Return the number of the latest segment, 0 in an empty store."""
         return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM segments").fetchone()[0])
+
+    def last_seq_of(self, patient_id: str, upto: int) -> int:
+        """Return the number of a patient's latest segment up to one, 0 where there is none."""
+        found = self._db.execute(_LAST, (patient_id, upto)).fetchone()
+        return int(found[0])
+
+    def watched(self) -> bool:
+        """Say whether the store holds a table ``observed``, so that a zero needs somebody who looked."""
+        return bool(self._state("observed", 0))
 
     def last_known(self) -> dict[str, int]:
         """Return for each event table that has rows the latest known_at of any patient, UTC microseconds."""
@@ -141,6 +151,14 @@ class EventStore:
             self._keep("known_at", known_at)
             self._grew(name, known_at)
         return results
+
+    def purge(self, patient_id: str) -> int:
+        """Delete everything of a patient, overwritten in the file; return how many segments there were."""
+        self._db.execute("PRAGMA secure_delete=ON")
+        with self._writing():
+            gone = self._db.execute("DELETE FROM segments WHERE patient_id = ?", (patient_id,)).rowcount
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return int(gone)
 
     def load(self, lake: Lake) -> None:
         """Store a lake's events, contents and watched intervals; a lake that was loaded stays as it is."""

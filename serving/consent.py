@@ -6,7 +6,7 @@ still holds, by a guardian where the patient is a child, and not withdrawn.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,11 @@ def known(table: pa.Table | None, now: int) -> list[dict[str, Any]]:
 
     Instants come as UTC microseconds.
     """
+    return latest(plain(table), now)
+
+
+def plain(table: pa.Table | None) -> list[dict[str, Any]]:
+    """Return rows as plain values, instants as UTC microseconds."""
     if table is None or table.num_rows == 0:
         return []
     whole = pa.table(
@@ -54,12 +59,17 @@ def known(table: pa.Table | None, now: int) -> list[dict[str, Any]]:
             for name, column in zip(table.column_names, table.columns, strict=True)
         }
     )
-    latest: dict[str, dict[str, Any]] = {}
-    for row in whole.to_pylist():
-        held = latest.get(row["event_id"])
+    return whole.to_pylist()
+
+
+def latest(rows: Iterable[dict[str, Any]], now: int) -> list[dict[str, Any]]:
+    """Return of each event the highest version known now, void ones dropped."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        held = found.get(row["event_id"])
         if row["known_at"] <= now and (held is None or row["version"] > held["version"]):
-            latest[row["event_id"]] = row
-    return [row for row in latest.values() if not row["void"]]
+            found[row["event_id"]] = row
+    return [row for row in found.values() if not row["void"]]
 
 
 def birth(table: pa.Table | None, now: int) -> int | None:

@@ -13,13 +13,12 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import pyarrow as pa
 
 from features import instants
-from features.provenance import provenance
 from serving import metrics
 from serving.appender import Appender
-from serving.consent import birth, known, standing
+from serving.chart import Chart
+from serving.consent import standing
 from serving.draft import Draft
 from serving.journal import log
 from serving.models import Models, Served
@@ -105,8 +104,10 @@ def _drafts(desk: Desk, models: Models, question: Question, upto: int) -> list[D
     assert question.patient_id is not None
     epoch = desk.ledger.epoch(question.patient_id) if question.known else None
     sealed = desk.ledger.keys.tombstone(question.patient_id) is not None
-    tables = desk.store.tables(question.patient_id, upto=upto) if question.known and not sealed else {}
-    return judge(models, desk.settings, desk.freshness.judge, question, tables, upto, epoch, sealed)
+    chart = None
+    if question.known and not sealed:
+        chart = desk.shelf.chart(models.behind, desk.store, question.patient_id, upto)
+    return judge(models, desk.settings, desk.freshness.judge, question, chart, upto, epoch, sealed)
 
 
 def judge(
@@ -114,7 +115,7 @@ def judge(
     rules: Serving,
     fresh: Callable[[int], tuple[list[dict[str, Any]], bool]],
     question: Question,
-    tables: Mapping[str, pa.Table],
+    chart: Chart | None,
     upto: int | None,
     epoch: int | None = None,
     sealed: bool = False,
@@ -127,13 +128,16 @@ def judge(
         Tells for an instant what is stale, and whether it is too stale to score.
     upto
         Number of the last event read, as the record says it.
+    chart
+        The patient's events, where there are any to read.
     epoch
-        State of the patient's consents that ``tables`` belong to.
+        State of the patient's consents that the chart belongs to.
     """
-    consents, born = known(tables.get("consents"), question.now), birth(tables.get("patients"), question.now)
+    consents = chart.consents(question.now) if chart else []
+    born = chart.birth(question.now) if chart else None
     consent = standing(consents, question.purpose, question.now, born, rules)
     refused = "sealed" if sealed else "unknown_patient" if not question.known else consent.refusal
-    row = np.empty(0) if refused else models.vector(tables, question.patient_id or "", question.at)
+    row = np.empty(0) if refused or chart is None else chart.vector(question.at)
     stale, too_old = ([], False) if refused else fresh(question.at)
     drafts, origins = [], None
     for name in question.tasks:
@@ -149,7 +153,8 @@ def judge(
         elif too_old:
             draft.refuse("stale")
         else:
-            origins = _origins(models, question, tables) if origins is None else origins
+            assert chart is not None
+            origins = chart.origins(question.at, _inputs(models, question)) if origins is None else origins
             with alarmed(served):
                 fields = score(served, models.inputs(row, name), origins)
             draft.score(fields | models.shadowed(row, name), stale)
@@ -181,7 +186,6 @@ def alarmed(served: Served) -> Iterator[None]:
         raise Problem(503, "the explanation does not add up, so there is no score", code="explanation_fault") from None
 
 
-def _origins(models: Models, question: Question, tables: Mapping[str, pa.Table]) -> dict[str, dict[str, Any]]:
-    """Return the event behind each input of the tasks asked: once for all of them."""
-    names = [name for task in question.tasks for name in models.scored[task].scorer.spec.names]
-    return provenance(models.plan, tables, question.patient_id or "", question.at, tuple(dict.fromkeys(names)))
+def _inputs(models: Models, question: Question) -> tuple[str, ...]:
+    """Return every input of the tasks asked, each once."""
+    return tuple(dict.fromkeys(name for task in question.tasks for name in models.scored[task].scorer.spec.names))

@@ -27,6 +27,7 @@ from serving.models import Models
 from serving.problem import Problem
 from serving.sessions import Sessions
 from serving.settings import serving
+from serving.shelf import Shelf
 from training.affinity.item import Item, items
 
 Given = ParamSpec("Given")
@@ -60,6 +61,7 @@ class Desk:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="desk")
 
     store: EventStore
+    shelf: Shelf
     ledger: Ledger
     models: Models
     freshness: Freshness
@@ -74,6 +76,7 @@ class Desk:
     def _open(self) -> None:
         def store() -> None:
             self.store = EventStore(self.home / "events.db")
+            self.shelf = Shelf(self.home, self.settings.shelf)
             self.items = items(self.store.contents())
 
         def ledger() -> None:
@@ -144,7 +147,7 @@ class Desk:
 
     async def close(self) -> None:
         def closing() -> None:
-            for part in ("store", "ledger"):
+            for part in ("store", "shelf", "ledger"):
                 with contextlib.suppress(AttributeError):
                     getattr(self, part).close()
 

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 import features
+from features.behind import Behind
 from features.derived import Derived
 from features.errors import InputError
 from features.group import FeatureGroup
@@ -162,6 +163,11 @@ class Models:
         seen = [(each.task.name, each.digest, each.stamp) for each in held]
         seen += [(name, *told) for name, told in self.refused.items()]
         return any(stamp != _stamp(folder(home, name, digest)) for name, digest, stamp in seen)
+
+    @functools.cached_property
+    def behind(self) -> Behind:
+        """What finds the events behind the values of the plan."""
+        return Behind(self.plan)
 
     @functools.cached_property
     def _places(self) -> dict[str, int]:

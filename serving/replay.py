@@ -21,6 +21,7 @@ from features.errors import InputError
 from features.store import EventStore
 from serving.access import Principal
 from serving.appender import canonical
+from serving.chart import Chart
 from serving.consent import Standing
 from serving.decide import judge
 from serving.draft import Draft, code_version, codelists_version, policy_version
@@ -132,11 +133,14 @@ def _again(
     if upto is None:
         return _questionnaire(header, recorded, models, question)
     sealed = header["outcome"] == "sealed"
-    tables = store.tables(patient_id, upto=upto) if known and not sealed else {}
-    if known and not sealed and not any(table.num_rows for table in tables.values()):
-        return None
+    chart = None
+    if known and not sealed:
+        tables = store.tables(patient_id, upto=upto)
+        if not any(table.num_rows for table in tables.values()):
+            return None
+        chart = Chart.of(models.behind, tables, patient_id)
     stale, too_old = recorded["stale"], header["outcome"] == "stale"
-    return judge(models, rules, lambda _at: (stale, too_old), question, tables, upto, sealed=sealed)[0]
+    return judge(models, rules, lambda _at: (stale, too_old), question, chart, upto, sealed=sealed)[0]
 
 
 def _questionnaire(

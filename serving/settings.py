@@ -7,6 +7,32 @@ from pydantic import Field
 from features.params import Values, section
 
 
+class Retention(Values):
+    """How long records must be kept; counsel confirms.
+
+    Attributes
+    ----------
+    decisions_days
+        From a patient's last scored decision.
+    outpatient_days, inpatient_days
+        From the last visit or discharge, where decisions are filed in that record.
+    filed_outpatient, filed_inpatient
+        Whether this hospital files decisions there.
+    security_log_days
+        Of reads, denials and key events; these name no patient, so they hold no key back.
+    key_backup_days
+        After which back-ups of the key store expire.
+    """
+
+    decisions_days: int = Field(ge=0)
+    outpatient_days: int = Field(ge=0)
+    inpatient_days: int = Field(ge=0)
+    filed_outpatient: bool
+    filed_inpatient: bool
+    security_log_days: int = Field(ge=183)
+    key_backup_days: int = Field(ge=0)
+
+
 class Serving(Values):
     """Values of the service.
 
@@ -18,6 +44,8 @@ class Serving(Values):
         Requests that may wait for the scoring thread before a caller is told 429.
     look_seconds
         How often a worker looks whether another model version is in production.
+    shelf
+        Patients whose events are kept ready for the sweep beside the store, about 25 KB each.
     chunk
         Patients of a batch that are scored and recorded in one ledger transaction.
     head_seconds
@@ -29,6 +57,8 @@ class Serving(Values):
         Rule ids other than ``consent`` that compliance has approved as a basis.
     superseded_notices
         Notice versions whose purposes, categories or recipients have since changed.
+    retention
+        How long an erased patient's key must stand.
     guardian_below_years
         Age below which a guardian must have consented.
     private_channels
@@ -42,6 +72,7 @@ class Serving(Values):
     events_limit: int = Field(gt=0)
     waiting_limit: int = Field(gt=0)
     look_seconds: float = Field(gt=0)
+    shelf: int = Field(gt=0)
     chunk: int = Field(gt=0)
     head_seconds: float = Field(ge=0)
     session_minutes: int = Field(gt=0)
@@ -49,6 +80,7 @@ class Serving(Values):
     idempotency_hours: int = Field(gt=0)
     approved_bases: tuple[str, ...]
     superseded_notices: tuple[str, ...]
+    retention: Retention
     guardian_below_years: float
     private_channels: tuple[str, ...]
     stale_after_days: dict[str, float]

@@ -19,6 +19,7 @@ from serving.schemas import BatchAnswer, BatchRequest, ScoreAnswer, ScoreRequest
 
 if TYPE_CHECKING:
     from serving.desk import Desk
+    from serving.models import Models
 
 
 async def score(call: Call) -> Response:
@@ -69,25 +70,26 @@ async def batch(call: Call) -> Response:
     now = call.desk.clock.now()
     check_purpose(call.principal, asked.purpose)
     once, desk = Once(call.desk, call), call.desk
-    earlier = await desk.run(_begin, desk, asked, once)
+    models, earlier = await desk.run(_begin, desk, asked, once)
     if earlier is not None:
         return answer(earlier)
     results: list[dict[str, Any]] = []
     for start in range(0, len(asked.patient_ids), desk.settings.chunk):
         some = asked.patient_ids[start : start + desk.settings.chunk]
-        lines: list[dict[str, Any]] = await desk.run(_chunk, desk, call.principal, asked, some, now)
+        lines: list[dict[str, Any]] = await desk.run(_chunk, desk, models, call.principal, asked, some, now)
         results += lines
     body = packed({"as_of": instants.iso(now), "results": results})
     return answer(await desk.run(once.keep_alone, body))
 
 
-def _begin(desk: Desk, asked: BatchRequest, once: Once) -> bytes | None:
+def _begin(desk: Desk, asked: BatchRequest, once: Once) -> tuple[Models, bytes | None]:
+    """Return the models that answer every line of the batch, and the answer given before."""
     check_tasks(desk, asked.tasks, asked.purpose)
-    return once.earlier()
+    return desk.models, once.earlier()
 
 
 def _chunk(
-    desk: Desk, principal: Principal, asked: BatchRequest, ids: list[str], now: int
+    desk: Desk, models: Models, principal: Principal, asked: BatchRequest, ids: list[str], now: int
 ) -> Future[list[dict[str, Any]]]:
     questions = [
         Question(
@@ -102,7 +104,7 @@ def _chunk(
         )
         for patient_id in ids
     ]
-    return decide(desk, questions, lambda answers, _appender: answers)
+    return decide(desk, questions, lambda answers, _appender: answers, models)
 
 
 def check_purpose(principal: Principal, purpose: str) -> None:
@@ -112,12 +114,15 @@ def check_purpose(principal: Principal, purpose: str) -> None:
 
 
 def check_tasks(desk: Desk, tasks: list[str], purpose: str) -> None:
-    """Refuse, by 403, a task asked for a purpose it does not serve; by 404, one that is not served."""
+    """Refuse a task: 403 for a purpose it does not serve, 404 an unknown one, 503 one whose model is damaged."""
     served = desk.models.scored
     for number, name in enumerate(tasks):
         if name in served and purpose not in served[name].task.purposes:
             raise Problem(403, f"'{name}' does not serve that purpose", field=f"tasks.{number}")
     for number, name in enumerate(tasks):
+        if name in desk.models.refused:
+            message = "the approved model of that task cannot be used now"
+            raise Problem(503, message, code="model_unavailable", field=f"tasks.{number}")
         if name not in served:
             message = f"no approved model for that task{nearest(name, served)}"
             raise Problem(404, message, code="unknown_task", field=f"tasks.{number}")
