@@ -17,7 +17,19 @@ from serving.gate import Gate, refuse
 from serving.problem import Problem
 from serving.reading import asked, read
 from serving.route import Call, Route
-from serving.routes import changes, consents, decisions, events, models, recommend, review, score, self_test, system
+from serving.routes import (
+    changes,
+    consents,
+    decisions,
+    events,
+    models,
+    profile,
+    recommend,
+    review,
+    score,
+    self_test,
+    system,
+)
 
 ROUTES: tuple[Route, ...] = (
     *system.ROUTES,
@@ -27,6 +39,7 @@ ROUTES: tuple[Route, ...] = (
     *events.ROUTES,
     *consents.ROUTES,
     *changes.ROUTES,
+    *profile.ROUTES,
     *models.ROUTES,
     *decisions.ROUTES,
     *review.ROUTES,

@@ -14,7 +14,6 @@ tag. Whoever makes such a change calls `announce`::
 
 from __future__ import annotations
 
-import itertools
 import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
@@ -79,8 +78,7 @@ def announce(
 
 def following(ledger: Ledger, cursor: int, most: int) -> list[dict[str, Any]]:
     """Return the changes after a cursor, oldest first, as they are told."""
-    later = (entry for entry in ledger.entries("change") if entry.receipt.seq > cursor)
-    return [_told(entry) for entry in itertools.islice(later, most)]
+    return [_told(entry) for entry in ledger.after("change", cursor, most)]
 
 
 def _told(entry: Entry) -> dict[str, Any]:

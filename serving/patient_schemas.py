@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from serving.changes import Kind
+from serving.schemas import Purpose, Receipt, Refused
 
 
 class Query(BaseModel):
@@ -35,3 +36,61 @@ class Change(BaseModel):
     version: str | None = None
     digest: str | None = None
     content_id: str | None = None
+
+
+class ProfileQuery(Query):
+    """For what the profile is asked: it shows what may be used for that, and no more."""
+
+    purpose: Purpose
+
+
+class TagShown(BaseModel):
+    """One tag: its value, what set it, in which version, and since when it holds."""
+
+    code: str
+    zh: str
+    en: str
+    layer: Literal["basic", "health", "behaviour", "need"]
+    value: Annotated[bool | str, Field(description="true, or one of the tag's values")]
+    value_zh: str | None = None
+    value_en: str | None = None
+    set_by: Literal["rule", "model"]
+    version: str
+    model: str | None = None
+    since: str
+    sensitive: bool
+    weak: Annotated[bool, Field(description="the rule rests on weak evidence")] = False
+    static: bool
+
+
+class TierShown(BaseModel):
+    """One tier; ``review`` marks one that rests on spending: it never decides medical priority or price."""
+
+    code: str
+    zh: str
+    en: str
+    scheme: Literal["activity", "value"]
+    since: str
+    version: str
+    review: bool
+
+
+class ProfileAnswer(BaseModel):
+    """What the rules and the latest scores say of a patient, as far as purpose and consent allow."""
+
+    patient_id: str
+    as_of: str
+    purpose: str
+    tags: list[TagShown]
+    tiers: list[TierShown]
+    receipt: Receipt
+    refused: Refused | None = None
+
+
+class TagDeleted(BaseModel):
+    """A tag that its patient deleted: it stays deleted, whatever its rule says from now on."""
+
+    patient_id: str
+    tag: str
+    result: Literal["deleted", "already_deleted"]
+    receipt: Receipt

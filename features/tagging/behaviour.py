@@ -181,11 +181,10 @@ def need(values: TagValues) -> tuple[Tag, ...]:
                 Ground(
                     ("topic_read",),
                     lambda read: read,
-                    f"近90天阅读最多的主题 (至少 {values.read_from} 次)",
-                    f"the topic read most in 90 days, {values.read_from} times or more",
+                    f"近90天阅读最多的非敏感主题 (至少 {values.read_from} 次)",
+                    f"the topic read most in 90 days, {values.read_from} times or more; sensitive items left out",
                 ),
             ),
-            sensitive=True,
         ),
         Tag(
             "information_habit",

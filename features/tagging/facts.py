@@ -81,7 +81,8 @@ class Facts:
         opened = _column(acts, "content_id", rows)
         items = {row["content_id"]: row for row in contents.to_pylist()}
         seen = [items.get(name, {}) if view else {} for view, name in zip(viewed, opened)]
-        self._topics = Kinds.of([sorted(set(item.get("topics") or ())) for item in seen])
+        harmless = [item if item.get("sensitive") is False else {} for item in seen]
+        self._topics = Kinds.of([sorted(set(item.get("topics") or ())) for item in harmless])
         self._formats = Kinds.of([[item["format"]] if item.get("format") else [] for item in seen])
         self._hours = Kinds.of([[word] for word in _parts(rows.time)])
 

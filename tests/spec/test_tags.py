@@ -181,7 +181,8 @@ def test_value_tiers_overlap_or_are_undetermined(columns: dict[str, float], tier
 def events(name: str, *rows: dict[str, Any]) -> pa.Table:
     """Return rows of one patient: ``ago`` days before, known at once unless ``known`` says later."""
     told = []
-    for number, row in enumerate(rows):
+    for number, given in enumerate(rows):
+        row = dict(given)
         ago, known = row.pop("ago"), row.pop("known", None)
         time = AT - round(ago * DAY)
         stamped = time if known is None else AT - round(known * DAY)
@@ -201,8 +202,8 @@ def events(name: str, *rows: dict[str, Any]) -> pa.Table:
 
 CONTENTS = pa.Table.from_pylist(
     [
-        {"content_id": "a", "topics": ["diet"], "format": "article"},
-        {"content_id": "b", "topics": ["diet", "heart"], "format": "short_video"},
+        {"content_id": "a", "topics": ["diet"], "format": "article", "sensitive": False},
+        {"content_id": "b", "topics": ["diet", "heart"], "format": "short_video", "sensitive": False},
     ],
     schema=table("contents").arrow(),
 )
@@ -293,6 +294,9 @@ def test_what_is_read_names_topic_format_and_hours() -> None:
     found = held(profile(interactions=events("interactions", *read)))
     assert found["topic_sought"] == ("diet", 1.9)
     assert "format_preference" not in found, "two of each are too few"
+    sensitive = CONTENTS.set_column(CONTENTS.column_names.index("sensitive"), "sensitive", pa.array([True, None]))
+    told = ALL.profile({"interactions": events("interactions", *read)}, sensitive, "p", AT, None)
+    assert "topic_sought" not in held(told)
     assert found["active_hours"] == ("morning", 1.9)
 
 
