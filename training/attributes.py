@@ -64,6 +64,12 @@ class Facts:
         return f"{len(judged)} groups judged, {few} too small to judge; not passed: {', '.join(bad) or 'none'}"
 
     @property
+    def population_text(self) -> str:
+        """Whom it may be asked about: everybody but those whom a criterion leaves out."""
+        out = "; ".join(each.en for each in self.task.cohort.criteria)
+        return f"patients of the hospital, but for: {out}" if out else "adults who answer the questionnaire"
+
+    @property
     def protected(self) -> str:
         """Protected inputs and the reason for each."""
         told = "; ".join(f"{group}: {why}" for group, why in self.task.inputs.protected.items())
@@ -80,7 +86,7 @@ def hti1(facts: Facts) -> dict[str, str]:
     """Return attribute -> text, in the order of the rule."""
     task, population = facts.task, facts.population
     size = f"{population.get('patients', 0)} patients, {population.get('patients_with_event', 0)} with an event"
-    criteria = "; ".join(each.en for each in task.cohort.criteria) or "adults who answer the questionnaire"
+    criteria = facts.population_text
     output = (
         f"probability of: {task.en}; beside it a band, at most four reasons and what is missing"
         if task.kind != "affinity"
@@ -133,7 +139,7 @@ def tripod_ai(facts: Facts) -> dict[str, str]:
     task, population, model = facts.task, facts.population, facts.model
     size = str(population.get("sample_size", "not counted"))
     parts = str(population.get("parts", population.get("split", "")))
-    criteria = "; ".join(each.en for each in task.cohort.criteria) or "see the questionnaire"
+    criteria = facts.population_text
     groups = ", ".join(task.inputs.clinical_groups) or "of the questionnaire"
     people = f"{population.get('patients', 0)} patients, {population.get('patients_with_event', 0)} with an event"
     calibration = f"affine in log-odds: {model.get('calibration')}"

@@ -80,7 +80,8 @@ def card(
 
 def first_page(task: Task, use: str) -> dict[str, str]:
     """Return the first page, in Chinese: what a reviewer, and a patient who asks, is told first."""
-    who = "；".join(each.zh for each in task.cohort.criteria) or "填写问卷的成年人"
+    out = "；".join(each.zh for each in task.cohort.criteria)
+    who = f"本院患者，以下情况除外：{out}" if out else "填写问卷的成年人"
     return {
         "问题": task.zh,
         "预期用途": use,

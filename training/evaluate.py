@@ -62,19 +62,35 @@ class Bootstrap:
 
     def figure(self, measure: Measure) -> Figure:
         """Return the measure of the rows themselves and its percentile interval."""
-        rows = len(self._row)
-        value = float(measure(self._weight[None, :])[0])
-        chunk = max(1, 4_000_000 // max(rows, 1))
+        value, drawn = self.each(measure)
+        return interval(float(value), drawn)
+
+    def each(self, measure: Measure) -> tuple[np.ndarray, np.ndarray]:
+        """Return the measure of the rows themselves and of every sample; it may have several columns."""
+        value = measure(self._weight[None, :])[0]
+        chunk = max(1, 4_000_000 // max(len(self._row), 1))
         parts = [
             measure(self._counts[start : start + chunk, self._row] * self._weight)
             for start in range(0, len(self._counts), chunk)
         ]
-        drawn = np.concatenate(parts)
-        drawn = drawn[~np.isnan(drawn)]
-        if not len(drawn):
-            return Figure(value, float("nan"), float("nan"))
-        lo, hi = np.percentile(drawn, [2.5, 97.5])
-        return Figure(value, float(lo), float(hi))
+        return value, np.concatenate(parts)
+
+    def sums(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the weighted sums of (n, m) columns over the rows, (m,), and over every sample, (b, m)."""
+        weighed = columns * self._weight[:, None]
+        patients = np.stack(
+            [np.bincount(self._row, weights=column, minlength=self._counts.shape[1]) for column in weighed.T], 1
+        )
+        return patients.sum(axis=0), self._counts @ patients
+
+
+def interval(value: float, drawn: np.ndarray) -> Figure:
+    """Return a value with the percentile interval of its samples; NaN ends where none is finite."""
+    drawn = drawn[np.isfinite(drawn)]
+    if not len(drawn):
+        return Figure(value, float("nan"), float("nan"))
+    lo, hi = np.percentile(drawn, [2.5, 97.5])
+    return Figure(value, float(lo), float(hi))
 
 
 def figures(

@@ -30,6 +30,8 @@ class Fitted:
         Trained on fewer patients than Riley's shrinkage criterion asks for.
     files
         Further files of the artefact by name, as text.
+    held
+        Probabilities of rows by models that never saw their patients, and the outcomes of those rows.
     """
 
     task: Task
@@ -42,6 +44,7 @@ class Fitted:
     notes: tuple[str, ...] = ()
     exploratory: bool = False
     files: Mapping[str, str] = field(default_factory=dict)
+    held: tuple[np.ndarray, np.ndarray] | None = None
 
 
 def bands(probability: np.ndarray, quantiles: tuple[float, float, float]) -> tuple[float, float, float]:

@@ -7,14 +7,19 @@ import subprocess
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from features.errors import InputError
 from training import tracking
 from training.card import card
 from training.fitted import Fitted
+from training.gates import gates
+from training.report import report
 from training.task import Task
 from training.tasks import task as task_named
+
+if TYPE_CHECKING:
+    from training.assessment import Assessment
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -94,31 +99,44 @@ def run(
 
                 return run_estimator(data, estimator, source, overrides)
             fitted = fit(data, overrides, trials)
+            from training.assessment import assess
+
+            return record(fitted, source, overrides, sample, assess(data, fitted, opened, overrides))
     return record(fitted, source, overrides, sample)
 
 
-def record(fitted: Fitted, source: tracking.Source, overrides: tuple[str, ...] = (), sample: float = 1.0) -> Trained:
-    """Write the artefact and register it."""
+def record(
+    fitted: Fitted,
+    source: tracking.Source,
+    overrides: tuple[str, ...] = (),
+    sample: float = 1.0,
+    assessment: Assessment | None = None,
+) -> Trained:
+    """Write the artefact, its card and its report, and register it."""
     task, scorer = fitted.task, fitted.scorer
+    trust = dict(assessment.sections) if assessment else {}
+    figures = {**fitted.figures, **(assessment.figures if assessment else {})}
     origin = provenance(task, scorer.spec.digest, source)
     told = card(
         task,
         inputs=scorer.spec.names,
         population=dict(fitted.population),
         model=dict(fitted.model),
-        figures=dict(fitted.figures),
+        figures=figures,
         provenance=origin,
         exploratory=fitted.exploratory,
         attrition=list(fitted.attrition),
+        trust=trust,
     )
     tags = origin | {
         "exploratory": str(fitted.exploratory).lower(),
         "dry_run": str(sample < 1).lower(),
         "sample_size": str(fitted.population.get("sample_size", "")),
     }
+    judged = gates(figures, tags, bool(scorer.used), trust)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "artefact"
-        digest = scorer.save(folder, told, fitted.files)
+        digest = scorer.save(folder, told, {**fitted.files, **(assessment.files if assessment else {})})
         made = tracking.record(
             tracking.Run(
                 task.name,
@@ -129,20 +147,25 @@ def record(fitted: Fitted, source: tracking.Source, overrides: tuple[str, ...] =
                     **fitted.parameters,
                     **{f"set.{text.partition('=')[0]}": text.partition("=")[2] for text in overrides},
                 },
-                fitted.figures,
+                figures,
                 scorer.spec.names,
                 replace(source, counts={k: v for k, v in fitted.population.items() if isinstance(v, int)}),
                 files={
                     "card.json": json.dumps(told, ensure_ascii=False, indent=1) + "\n",
-                    "figures.json": json.dumps(dict(fitted.figures), indent=1) + "\n",
+                    "evaluation.json": json.dumps({"figures": figures, **trust}, ensure_ascii=False, indent=1) + "\n",
+                    "report.html": report(told, trust, judged, figures, code_version()),
                     "attrition.json": json.dumps(list(fitted.attrition), ensure_ascii=False, indent=1) + "\n",
                     "data_manifest.json": json.dumps(dict(source.manifest), indent=1) + "\n",
                     "vector_spec.json": scorer.spec.to_json(),
                 },
             )
         )
-    notes = (*fitted.notes, *(("dry run on a sample of patients: not proposable",) if sample < 1 else ()))
-    return Trained(task.name, made.version, digest, dict(fitted.figures), list(fitted.attrition), notes)
+    notes = (
+        *fitted.notes,
+        *(assessment.notes if assessment else ()),
+        *(("dry run on a sample of patients: not proposable",) if sample < 1 else ()),
+    )
+    return Trained(task.name, made.version, digest, figures, list(fitted.attrition), notes)
 
 
 def provenance(task: Task, vector_spec: str, source: tracking.Source) -> dict[str, str]:

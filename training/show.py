@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from training.run import Trained
 
 
+_GROUPS = tuple(f"test_auroc_{axis}_" for axis in ("age", "sex", "region", "insurance", "department"))
+"""Figures of groups stand in the report."""
+
+
 def show_attrition(rows: list[dict[str, Any]]) -> None:
     """Print who was left out, at which step, and which rule let the others in."""
     table = Table(
@@ -33,7 +37,7 @@ def show_figures(figures: Mapping[str, float], title: str) -> None:
     """Print figures with their 95 % intervals."""
     table = Table("figure", "value", "95 % interval", title=title, title_justify="left")
     for name, value in figures.items():
-        if name.endswith(("_lo", "_hi")):
+        if name.endswith(("_lo", "_hi")) or name.startswith(_GROUPS):
             continue
         interval = f"{figures[f'{name}_lo']:.3f} to {figures[f'{name}_hi']:.3f}" if f"{name}_lo" in figures else ""
         table.add_row(name, f"{value:.3f}", interval)

@@ -1,0 +1,145 @@
+"""What is asked of a model before anybody trusts it: groups, leaks, curves, reasons, intervals."""
+
+import json
+
+import numpy as np
+import pytest
+
+from training.alarms import dealt, leaks
+from training.benefit import CalibrationCurve, decision_curve
+from training.calibrate import sigmoid
+from training.evaluate import Bootstrap, EvaluationValues
+from training.explanation import Explanation
+from training.fairness import judge
+from training.intervals import Intervals, checked, intervals
+from training.stability import Stability, compared
+
+VALUES = EvaluationValues(replicates=200, seed=1, calls_per_day=10)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    rng = np.random.default_rng(0)
+    n = 6000
+    margin = rng.normal(-1.0, 1.3, n)
+    y = (rng.random(n) < sigmoid(margin)).astype(float)
+    return y, sigmoid(margin), np.arange(n).astype(str), rng
+
+
+def test_rates_by_group_are_fairlearns_and_equal_groups_pass(drawn):
+    from fairlearn.metrics import MetricFrame, selection_rate, true_positive_rate
+
+    y, p, patient, rng = drawn
+    group = rng.choice(["a", "b"], len(y))
+    found = judge(y, p, patient, {"sex": group}, 0.4, VALUES)
+    frame = MetricFrame(
+        metrics={"selection_rate": selection_rate, "tpr": true_positive_rate},
+        y_true=y,
+        y_pred=p >= 0.4,
+        sensitive_features=group,
+    )
+    for each in found:
+        for name in ("selection_rate", "tpr"):
+            assert each.figures[name].value == pytest.approx(frame.by_group.loc[each.group, name])
+        assert each.verdict == "pass" and each.figures["oe"].covers(1) and each.figures["tpr_gap"].covers(0)
+
+
+def test_a_group_that_is_missed_blocks_one_too_small_never_passes_and_a_tiny_one_is_hidden(drawn):
+    y, p, patient, _ = drawn
+    group = np.full(len(y), "others", dtype="<U9")
+    group[:1500], group[1500:1580], group[1580:1585] = "missed", "small", "tiny"
+    spoiled = np.where(group == "missed", p * 0.5, p)
+    found = {each.group: each for each in judge(y, spoiled, patient, {"region": group}, 0.4, VALUES)}
+    assert found["missed"].verdict == "block" and "true positive rate" in found["missed"].why[0]
+    assert found["small"].verdict == "insufficient" and found["others"].verdict == "pass"
+    assert found["tiny"].verdict == "hidden" and found["tiny"].patients == 0 and not found["tiny"].figures
+    mild = judge(y, np.where(group == "missed", p * 0.7, p), patient, {"region": group}, 0.0, VALUES, None, False)
+    assert {each.group: each.verdict for each in mild}["missed"] == "warn"
+
+
+def test_a_feature_that_alone_tells_the_outcome_is_named_and_so_is_one_written_after_it(drawn):
+    y, p, _, rng = drawn
+    n = len(y)
+    written = np.where((y == 1) & (rng.random(n) < 0.3), 1.0, np.nan)
+    sparse = np.where(rng.random(n) < 0.1, rng.normal(size=n), np.nan)
+    columns = {
+        "honest": p + rng.normal(0, 0.1, n),
+        "copy": y + rng.normal(0, 0.1, n),
+        "turned": -y + rng.normal(0, 0.1, n),
+        "absent": np.where(y == 1, np.nan, 1.0),
+        "written": written,
+        "written_count": np.nan_to_num(written),
+        "sparse": sparse,
+        "empty": np.full(n, np.nan),
+    }
+    found = leaks(tuple(columns), np.column_stack(list(columns.values())), y)
+    assert {each.feature for each in found} == {"copy", "turned", "absent", "written", "written_count"}
+    assert "written after it" in {each.feature: each.text for each in found}["written"]
+
+
+def test_dealt_labels_keep_together_and_tell_nothing():
+    patient = np.repeat(np.arange(300).astype(str), 4)[np.random.default_rng(3).permutation(1200)]
+    y = (np.char.str_len(patient) == 3).astype(float)
+    found = dealt(y, patient, 1)
+    assert all(len(set(found[patient == each])) == 1 for each in np.unique(patient))
+    assert found.mean() == pytest.approx(y.mean()) and abs(np.corrcoef(found, y)[0, 1]) < 0.2
+
+
+def test_net_benefit_is_its_definition_and_a_useless_risk_is_no_better_than_all_or_none(drawn):
+    y, p, patient, _ = drawn
+    draw = Bootstrap(patient, 100, 1)
+    curve = decision_curve(y, p, draw)
+    middle = curve[8]
+    cut, chosen = middle.threshold, p >= middle.threshold
+    wanted = (y[chosen].sum() - (1 - y[chosen]).sum() * cut / (1 - cut)) / len(y)
+    assert middle.model.value == pytest.approx(wanted)
+    assert middle.treat_all == pytest.approx(y.mean() - (1 - y.mean()) * cut / (1 - cut))
+    assert middle.lead.lo > 0
+    useless = decision_curve(y, np.full(len(y), y.mean()), draw)
+    assert max(each.lead.value for each in useless) <= 1e-12
+
+
+def test_a_bent_risk_is_told_from_a_straight_one(drawn):
+    y, p, patient, _ = drawn
+    draw = Bootstrap(patient, 200, 1)
+    assert CalibrationCurve(y, p, draw).curvature()["suffices"]
+    margin = np.log(p / (1 - p))
+    bent = sigmoid(np.sign(margin + 1) * np.abs(margin + 1) ** 2 - 1)
+    assert not CalibrationCurve(y, bent, draw).curvature()["suffices"]
+    points = CalibrationCurve(y, p, draw).points()
+    assert all(each["lo"] <= each["observed"] <= each["hi"] for each in points)
+    assert np.mean([each["lo"] <= each["predicted"] <= each["hi"] for each in points]) > 0.9
+
+
+def explained(contributions: np.ndarray) -> Explanation:
+    margin = contributions.sum(axis=1)
+    groups = tuple(f"g{place}" for place in range(contributions.shape[1]))
+    return Explanation(margin, 0.0, contributions, contributions, groups, sigmoid(margin))
+
+
+def test_reasons_that_stay_and_reasons_that_turn():
+    rng = np.random.default_rng(2)
+    first = rng.normal(size=(800, 6))
+    same = compared(explained(first), [explained(first * 1.1)] * 5)
+    assert same.overlap == 1 and all(share == 1 for each in same.shares.values() for share in each)
+    turned = first.copy()
+    turned[:, 0] *= -1
+    found = compared(explained(first), [explained(turned)] * 5)
+    assert found.shares["g0:raises"] == (0.0,) * 10 and found.shares["g1:raises"] == (1.0,) * 10
+    assert found.stable(("g1:raises", "g2:lowers"), 0.1) is True
+    assert found.stable(("g0:raises", "g0:lowers"), 0.1) is False
+    assert found.stable(("unheard:raises",), 0.1) is None
+    assert Stability.from_json(found.to_json()) == found
+
+
+def test_intervals_hold_the_observed_rate(drawn):
+    y, p, _, _ = drawn
+    found = intervals(p[:3000], y[:3000], 1)
+    assert (found.lo <= found.hi).all()
+    told = checked(found, p[3000:], y[3000:], np.ones(3000))
+    assert told["inside"] >= 8 and 0 < told["width"] < 0.1
+    wrong = checked(found, p[3000:], 1 - y[3000:], np.ones(3000))
+    assert wrong["inside"] <= 3
+    again = Intervals.from_json(found.to_json())
+    assert again.of(np.array([0.3]))[0] == pytest.approx(found.of(np.array([0.3]))[0], abs=1e-6)
+    assert json.loads(found.to_json())["rows"] == 3000

@@ -1,0 +1,81 @@
+"""What more patients would bring, and what 'was tested' features bring: the winner fitted to less."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from features.vector import Feature
+from training import measures
+from training.dataset import Dataset
+from training.evaluate import Bootstrap, EvaluationValues, Figure
+from training.refit import Refit
+from training.split import draw
+
+SHARES = (0.125, 0.25, 0.5, 1.0)
+_TESTED = ("count", "exists", "days_since", "distinct", "coverage")
+
+
+def learning_curve(data: Dataset, refit: Refit, values: EvaluationValues) -> list[dict[str, Any]]:
+    """Return the AUROC on the test part of models fitted to a share of the train part's patients."""
+    train = data.parts.rows("train")
+    number = draw(data.patient_id, f"learning-{values.seed}")
+    found = []
+    for share in SHARES:
+        rows = train & (number < share)
+        patients = len(np.unique(data.patient_id[rows]))
+        if len(np.unique(data.y[rows])) < 2:
+            continue
+        figure = _auroc(data, refit, rows, data.x, values)
+        found.append({"share": share, "patients": patients, "auroc": [figure.value, figure.lo, figure.hi]})
+    return found
+
+
+def was_tested(feature: Feature) -> bool:
+    """Return whether a feature says that somebody was examined, rather than what was found."""
+    definition = feature.definition
+    of = definition.get("of", {})
+    return definition.get("reduction") in _TESTED and of.get("table") == "observations"
+
+
+def without_tested(data: Dataset, refit: Refit, values: EvaluationValues) -> dict[str, Any]:
+    """Return the AUROC with and without the features that say somebody was examined.
+
+    Without: counts and days since of observations are left out, and a missing result is the median, so
+    that its absence tells nothing either.
+    """
+    left_out = tuple(feature.name for feature in data.spec.features if was_tested(feature))
+    kept = [place for place, feature in enumerate(data.spec.features) if not was_tested(feature)]
+    x = data.x[:, kept]
+    train = data.parts.rows("train")
+    results = [place for place, old in enumerate(kept) if "observations" in _tables(data.spec.features[old].definition)]
+    for place in results:
+        known = x[train, place]
+        known = known[~np.isnan(known)]
+        x[np.isnan(x[:, place]), place] = np.median(known) if len(known) else 0.0
+    refit = refit.quick()
+    one = _auroc(data, refit, train, data.x, values)
+    other = _auroc(data, refit.without(left_out), train, x, values)
+    text = f"AUROC {one.value:.3f} with and {other.value:.3f} without features that say somebody was examined"
+    return {
+        "with": [one.value, one.lo, one.hi],
+        "without": [other.value, other.lo, other.hi],
+        "left_out": list(left_out),
+        "text": text,
+    }
+
+
+def _tables(definition: dict[str, Any]) -> set[str]:
+    """Return the tables that a feature is made of, those of its inputs too."""
+    of = definition.get("of", {})
+    if "table" in of:
+        return {of["table"]}
+    return set().union(*(_tables(each) for each in of.values() if isinstance(each, dict)))
+
+
+def _auroc(data: Dataset, refit: Refit, rows: np.ndarray, x: np.ndarray, values: EvaluationValues) -> Figure:
+    test = data.parts.rows("test")
+    model = refit(x[rows], data.y[rows], data.patient_id[rows], data.weight[rows])
+    bootstrap = Bootstrap(data.patient_id[test], values.replicates, values.seed, data.weight[test])
+    return bootstrap.figure(measures.auroc(data.y[test], model.margin(x[test])))

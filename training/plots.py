@@ -1,0 +1,68 @@
+"""The plots of a report, as SVG text that stands inside a page and asks for nothing outside it."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+INK, BAND, SOFT = "#1c4e80", "#a9c4de", "#7a8896"
+
+
+def plots(trust: Mapping[str, Any]) -> list[str]:
+    """Return calibration curve, decision curve and learning curve, those that there are, as SVG."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    drawn = {"calibration_curve": _calibration, "decision_curve": _decision, "learning_curve": _learning}
+    found = []
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "carepath", "font.size": 9}):
+        for name, draw in drawn.items():
+            if not trust.get(name):
+                continue
+            figure = Figure(figsize=(4.8, 3.6), layout="constrained")
+            axes = figure.add_subplot()
+            draw(axes, trust[name])
+            axes.spines[["top", "right"]].set_visible(False)
+            out = io.StringIO()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # a page's own fonts draw the text
+                figure.savefig(out, format="svg", metadata={"Date": None})
+            found.append(out.getvalue()[out.getvalue().index("<svg") :])
+    return found
+
+
+def _calibration(axes: Axes, points: list[dict[str, float]]) -> None:
+    x = [each["predicted"] for each in points]
+    axes.plot([0, max(x)], [0, max(x)], color=SOFT, lw=1, ls="--")
+    axes.fill_between(x, [each["lo"] for each in points], [each["hi"] for each in points], color=BAND, lw=0)
+    axes.plot(x, [each["observed"] for each in points], color=INK, lw=1.6)
+    axes.set(
+        title="校准曲线 calibration", xlabel="predicted risk", ylabel="observed risk", xlim=(0, None), ylim=(0, None)
+    )
+
+
+def _decision(axes: Axes, curve: list[dict[str, Any]]) -> None:
+    x = [each["threshold"] for each in curve]
+    model = [each["model"]["value"] for each in curve]
+    axes.fill_between(
+        x, [each["model"]["lo"] for each in curve], [each["model"]["hi"] for each in curve], color=BAND, lw=0
+    )
+    axes.plot(x, model, color=INK, lw=1.6, label="model")
+    axes.plot(x, [each["treat_all"] for each in curve], color=SOFT, lw=1, label="treat all")
+    axes.axhline(0, color=SOFT, lw=1, ls="--", label="treat none")
+    low = -0.25 * max(*model, 1e-3)
+    axes.set(title="决策曲线 net benefit", xlabel="threshold probability", ylabel="net benefit", ylim=(low, None))
+    axes.legend(frameon=False)
+
+
+def _learning(axes: Axes, curve: list[dict[str, Any]]) -> None:
+    x = [each["patients"] for each in curve]
+    value, lo, hi = zip(*(each["auroc"] for each in curve))
+    axes.fill_between(x, lo, hi, color=BAND, lw=0)
+    axes.plot(x, value, color=INK, lw=1.6, marker="o", ms=3)
+    axes.set(title="学习曲线 learning curve", xlabel="patients trained on", ylabel="AUROC (test)", xlim=(0, None))
