@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections import Counter
 
 import numpy as np
@@ -51,3 +52,42 @@ def in_units(lists: np.ndarray, values: np.ndarray, units: np.ndarray) -> tuple[
             values[row] = values[row] * factor[0] + factor[1]
             units[row] = lists[row].unit
     return values, units, read
+
+
+_LOCAL = re.compile(r"\b(ophthalmic|nasal|topical|otic|vaginal|rectal|cream|ointment|lotion)\b", re.IGNORECASE)
+_BEFORE = re.compile(r"^(?:nda\d+\s+)?(?:[\d.]+\s+(?:hr|ml|actuat|mg|day)\s+)*", re.IGNORECASE)
+
+
+def ingredient(display: str | None) -> str | None:
+    """Return the RxNorm code of an ingredient that codelists know and that a medicine's RxNorm name begins with.
+
+    ``24 HR metformin hydrochloride 500 MG Extended Release Oral Tablet`` is metformin; of several
+    ingredients the first that is known. What is put on a place (an eye drop, a cream) is not taken
+    for the medicine that is swallowed or injected.
+    """
+    if not display or applied_locally(display):
+        return None
+    for part in display.split(" / "):
+        name = _BEFORE.sub("", part.strip().lower())
+        for word, code in _ingredients():
+            if name == word or name.startswith((f"{word} ", f"{word},")):
+                return code
+    return None
+
+
+def applied_locally(display: str) -> bool:
+    """Whether a medicine's name says that it is put on a place: an eye drop, a nasal spray, a cream."""
+    return bool(_LOCAL.search(display))
+
+
+@functools.cache
+def _ingredients() -> tuple[tuple[str, str], ...]:
+    """Return name and RxNorm code of every ingredient in the codelists, the longest names first."""
+    names = {
+        en.lower().split(",")[0]: code
+        for each in all_codelists()
+        if each.kind == "medicine"
+        for (system, code), (_, en) in each.names.items()
+        if system == "RxNorm" and not any(mark.isdigit() for mark in en)
+    }
+    return tuple(sorted(names.items(), key=lambda each: (-len(each[0]), each)))

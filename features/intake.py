@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.codemap import read_codemap
-from features.coding import codelists, in_units
+from features.coding import codelist_of, codelists, in_units, ingredient
 from features.columns import arrow, plain, told
 from features.conflicts import Conflicts
 from features.observing import Observing
@@ -173,6 +173,8 @@ class Intake:
             systems, codes, units = self.codemap.apply(columns["code_system"], columns["code"], units)
             columns |= {"code_system": systems, "code": codes, "unit": units}
             lists = codelists(systems, codes)
+            if name == "prescriptions":
+                self._by_ingredient(columns, lists)
         names = np.array([each.name if each else None for each in lists], object)
         if name == "observations":
             columns["value"], columns["unit"], read = in_units(lists, columns["value"], columns["unit"])
@@ -185,6 +187,13 @@ class Intake:
         known = np.array([name == "patients" or self._known(patient) for patient in patients], bool)
         unborn = np.array([each in self.unborn and each not in self.first_contact for each in patients], bool)
         return Batch(columns, birth, known, names, read, contradicted, unborn, repeated, odd)
+
+    def _by_ingredient(self, columns: dict[str, np.ndarray], lists: np.ndarray) -> None:
+        """Give a medicine of RxNorm that no codelist holds the code of the ingredient that its name begins with."""
+        systems, codes, displays = columns["code_system"], columns["code"], columns["display"]
+        for row in np.flatnonzero((systems == "RxNorm") & np.array([each is None for each in lists], bool)):
+            if (found := ingredient(displays[row])) is not None:
+                codes[row], lists[row] = found, codelist_of("RxNorm", found)
 
     def _fill_times(self, name: str, columns: dict[str, np.ndarray]) -> None:
         """Fill a missing time from the start of the encounter, a missing known_at from its end or the lag."""

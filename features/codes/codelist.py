@@ -22,9 +22,9 @@ from features.hospital import hospital
 
 FOLDER = Path(__file__).parent
 _ICD = {"ICD-10": ("ICD-10", "ICD-10-CM", "ICD-10-CN"), "ICD-10-CM": ("ICD-10-CM",), "ICD-9-CM": ("ICD-9-CM",)}
-_PREFIX = (*_ICD, "ICD-10-CN", "ATC")
+_PREFIX = (*_ICD, "ICD-10-CN", "ATC", "NDC")
 _NO_LISTS = ("index", "systems", "units")
-_KINDS = {"LOINC": "observation", "ATC": "medicine", "RxNorm": "medicine"}
+_KINDS = {"LOINC": "observation", "ATC": "medicine", "RxNorm": "medicine", "NDC": "medicine"}
 _MARKS = re.compile(r"[\s.†‡*+]")
 _NATIONAL_SUFFIX = re.compile(r"(?<=[0-9A-Z]{3})X\d{3}$")
 
@@ -33,11 +33,14 @@ def normalise(system: str, code: str) -> str:
     """Return a code as it is compared.
 
     In the ICD family the dot, the case, dagger and asterisk (also written ``+``) and a Chinese
-    national suffix are dropped: ``E11.900x001`` is ``E11900``, ``G63.2*`` is ``G632``. Elsewhere
-    surrounding blanks are.
+    national suffix are dropped: ``E11.900x001`` is ``E11900``, ``G63.2*`` is ``G632``. A hyphenated
+    NDC is brought to its eleven digits: ``0002-7510-01`` is ``00002751001``. Elsewhere surrounding
+    blanks are dropped.
     """
     if system not in _PREFIX:
         return code.strip()
+    if system == "NDC" and "-" in code:
+        return "".join(part.zfill(size) for part, size in zip(code.strip().split("-"), (5, 4, 2)))
     bare = _MARKS.sub("", unicodedata.normalize("NFKC", code)).upper()
     return _NATIONAL_SUFFIX.sub("", bare) if system.startswith("ICD-10") else bare
 
@@ -55,7 +58,7 @@ class Codelist:
     unit
         The unit that values are kept in (UCUM spelling where there is one); empty without values.
     entries
-        ``(code system, code)`` pairs. Those of ICD and ATC match by prefix, all others exactly. An
+        ``(code system, code)`` pairs. Those of ICD, ATC and NDC match by prefix, all others exactly. An
         ICD-10 entry also matches ICD-10-CM and ICD-10-CN rows.
     kind
         diagnosis, observation or medicine.

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from features.codes import Codelist, all_codelists, codelist, convert, normalise, read_codelists
+from features.coding import ingredient
 from features.errors import InputError
 
 # list, system of the row, code of the row, whether it belongs
@@ -157,3 +158,25 @@ def test_a_unit_without_a_conversion_is_not_guessed() -> None:
 def test_the_codes_of_the_sample_hospital_are_all_known(system: str, codes: str) -> None:
     for code in codes.split():
         assert any(each.matches(system, code) for each in all_codelists()), code
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("24 HR metformin hydrochloride 500 MG Extended Release Oral Tablet", "6809"),
+        ("amlodipine 2.5 MG Oral Tablet", "17767"),
+        ("Acetaminophen 325 MG / Simvastatin 10 MG Oral Tablet", "36567"),
+        ("NDA020503 200 ACTUAT albuterol 0.09 MG/ACTUAT Metered Dose Inhaler", "435"),
+        ("ciprofloxacin 3 MG/ML Ophthalmic Solution", None),
+        ("acetaminophen 325 MG Oral Tablet", None),
+        (None, None),
+    ],
+)
+def test_a_medicine_of_rxnorm_is_known_by_its_ingredient(name: str | None, code: str | None) -> None:
+    assert ingredient(name) == code
+
+
+def test_a_national_drug_code_matches_by_its_product() -> None:
+    insulin = codelist("insulin")
+    assert insulin.matches("NDC", "00002751001") and insulin.matches("NDC", "0002-7510-01")
+    assert not insulin.matches("NDC", "00338004904") and not insulin.matches("RxNorm", "00002751001")

@@ -9,7 +9,7 @@ from typing import ClassVar
 from features.progress import track
 from features.sources.draft import Draft, Refusal, Tally
 from features.sources.fhir import clinical, visits
-from features.sources.fhir.elements import Json, medicine, single
+from features.sources.fhir.elements import Json, coded, medicine, reference, single
 from features.sources.fhir.files import Record, first_kind, paths, records
 from features.sources.fhir.people import People
 
@@ -108,6 +108,15 @@ class Fhir:
             self.tally.unread[_NOTHING.get(kind, kind)] += 1
         yield from drafts
 
+    def _medicine(self, resource: Json) -> Json:
+        """Return the code of a Medication; of a mixture without one that of its first ingredient, if it was read."""
+        found = medicine(resource)
+        first: Json = (resource.get("ingredient") or ({},))[0]
+        if found["code"] is None and first:
+            concept = first.get("itemCodeableConcept")
+            return coded(concept) if concept else self.medicines.get(reference(first.get("itemReference")) or "", found)
+        return found
+
     def _person(self, kind: str, resource: Json, record: Record) -> bool:
         if kind == "Patient":
             self.people.patient(resource, record)
@@ -117,7 +126,7 @@ class Fhir:
         if kind == "FamilyMemberHistory":
             return self.people.relative(resource, record)
         if kind == "Medication":
-            self.medicines[str(resource["id"])] = medicine(resource)
+            self.medicines[str(resource["id"])] = self._medicine(resource)
             return True
         return False
 

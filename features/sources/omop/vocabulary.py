@@ -10,7 +10,7 @@ import functools
 import re
 from typing import Any, NamedTuple
 
-from features.coding import codelist_of
+from features.coding import applied_locally, codelist_of
 from features.progress import track
 from features.sources.omop.files import Cdm, identity
 from features.sources.terminology import known, rank, system, tidy
@@ -89,7 +89,8 @@ class Vocabulary:
             The source value.
         """
         found = [each for each in (self.concepts.get(name or "") for name in (source, concept)) if each]
-        parts = (self.concepts.get(name) for name in sorted(self.parts.get(concept or "", ())))
+        local = any(applied_locally(each.name or "") for each in found)
+        parts = (self.concepts.get(name) for name in sorted(self.parts.get(concept or "", ())) if not local)
         found += [each for each in parts if each and each.kind == "Ingredient"]
         shape = _by_shape(table, source, value)
         if shape is not None:
