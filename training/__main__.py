@@ -64,6 +64,24 @@ def card(
 
 
 @app.command()
+def backtest(
+    task: Annotated[str, typer.Argument(help="task, such as churn_90d")],
+    lake: Annotated[Path, typer.Option(help="folder of canonical tables")],
+    begin: Annotated[str, typer.Option("--from", help="first date: 2025-01-31, or a time with offset")],
+    end: Annotated[str, typer.Option("--to", help="last date")],
+    out: Annotated[Path, typer.Option(help="figures, over all and by date, as JSON")],
+    every: Annotated[str, typer.Option(help="from one date to the next, in days")] = "30d",
+    predictions: Annotated[Path | None, typer.Option(help="patient_id, at, score, label as Parquet")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="section.name=value over params.yaml")] = None,
+) -> None:
+    """Retrain along time with what was known then, and score forward."""
+    from training.backtest import run_backtest
+    from training.show import show_backtest
+
+    show_backtest(run_backtest(task, lake, begin, end, every, out, predictions, tuple(set_ or ())))
+
+
+@app.command()
 def outcomes(
     scores: Annotated[Path, typer.Option(help="scores.parquet, as python -m serving score writes it")],
     lake: Annotated[Path, typer.Option(help="folder of canonical tables: what happened since")],
@@ -75,6 +93,19 @@ def outcomes(
     from training.show import show_months
 
     show_months(add_outcomes(scores, Lake(lake), out))
+
+
+@app.command()
+def public(
+    name: Annotated[str, typer.Argument(help="public data set, such as physionet2012; 'all' for every one")],
+) -> None:
+    """Judge our candidates on a public data set of CAREPATH_DATA, beside a baseline and what others published."""
+    from training.public import NAMES
+    from training.public import public as benchmark
+    from training.show import show_judged
+
+    for each in NAMES if name == "all" else (name,):
+        show_judged(benchmark(each)())
 
 
 def main() -> None:

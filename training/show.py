@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from training.evaluate import Figure
     from training.outcomes import Month
     from training.proposal import Proposal
+    from training.public.judged import Judged
     from training.run import Trained
 
 
@@ -53,6 +54,18 @@ def show(trained: Trained) -> None:
         Console().print(line, highlight=False)
 
 
+def show_judged(judged: Judged) -> None:
+    """Print what came of a public set."""
+    title = f"{judged.name}: {judged.question}; {judged.rows:,} rows, {judged.events:,} events; {judged.design}"
+    table = Table("figure", "value", "95 % interval", title=title, title_justify="left")
+    for name, figure in judged.figures.items():
+        table.add_row(name, f"{figure.value:.3f}", f"{figure.lo:.3f} to {figure.hi:.3f}")
+    Console().print(table)
+    for line in (judged.winner, f"published: {judged.published}", judged.note):
+        if line:
+            Console().print(line, highlight=False)
+
+
 def show_proposal(made: Proposal, file: Path) -> None:
     """Print a proposal's gates and where it was written."""
     table = Table("gate", "verdict", "why", title=f"{made.task} version {made.version}", title_justify="left")
@@ -69,6 +82,23 @@ def show_months(months: tuple[Month, ...]) -> None:
         shown = (_interval(each.figures.get(name)) for name in ("auroc", "slope", "oe"))
         table.add_row(each.task, each.month, f"{each.scores:,}", f"{each.closed:,}", f"{each.events:,}", *shown)
     Console(width=None if Console().is_terminal else 140).print(table)
+
+
+def show_backtest(metrics: Mapping[str, Any]) -> None:
+    """Print what was learnt and found at every date, and over all."""
+    table = Table("date", "learnt from", "events", "model", "scored", "closed", "AUROC", "slope", "O:E")
+    for each in (*metrics["by_date"], {"at": "all", **metrics["overall"]}):
+        told = [f"{each[name]:,}" if name in each else "" for name in ("trained_rows", "trained_events")]
+        kind = each.get("note") or each.get("kind", "")
+        counts = [f"{each[name]:,}" if name in each else "" for name in ("scored", "closed")]
+        shown = (each["figures"].get(name) for name in ("auroc", "slope", "oe"))
+        table.add_row(each["at"][:10], *told, kind, *counts, *("-" if not f else _ends(f) for f in shown))
+    Console(width=None if Console().is_terminal else 150).print(table)
+
+
+def _ends(ends: list[float | None]) -> str:
+    value, lo, hi = (float("nan") if end is None else end for end in ends)
+    return f"{value:.3f} [{lo:.3f}, {hi:.3f}]"
 
 
 def _interval(figure: Figure | None) -> str:
