@@ -64,10 +64,11 @@ def sigmoid(eta: np.ndarray) -> np.ndarray:
     return 0.5 * (1.0 + np.tanh(0.5 * eta))
 
 
-def affine(margin: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+def affine(margin: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> tuple[float, float]:
     """Fit (A, B) so that A x margin + B is a calibrated log-odds (Platt 1999, on the margin).
 
-    Affine in the margin, so that additive contributions stay additive.
+    Affine in the margin, so that additive contributions stay additive. ``weight`` is (n,), one over the
+    probability of being followed; ones by default.
 
     Raises
     ------
@@ -81,7 +82,7 @@ def affine(margin: np.ndarray, y: np.ndarray) -> tuple[float, float]:
             remedy="give more patients, or a larger split.calibration",
         )
     design = np.column_stack([margin, np.ones_like(margin)])
-    a, b = logistic_fits(design, y, np.ones((1, len(y))))[0]
+    a, b = logistic_fits(design, y, np.ones((1, len(y))) if weight is None else weight[None, :])[0]
     if not a > 0:
         raise InputError(
             "the margin does not rise with the outcome on held-out patients",

@@ -58,19 +58,20 @@ def fit(data: Dataset, overrides: tuple[str, ...] = (), trials: int = 0) -> Fitt
         if len(np.unique(data.rows(part)[1])) < 2:
             raise TooFew(data, f"the {part} part holds one class only; {size.text}")
     x, y, patient = data.rows("train")
+    weight = data.weight[data.parts.rows("train")]
     if trials:
         from training.tune import tuned
 
         values = tuned(x, y, patient, names, task.inputs.monotone, values, trials)
     core = tuple(name for name in task.inputs.core if name in names)
 
-    def simple(x: np.ndarray, y: np.ndarray, patient: np.ndarray) -> Candidate:
-        return logistic.fit(x, y, patient, names, core, values, task.inputs.crosses)
+    def simple(x: np.ndarray, y: np.ndarray, patient: np.ndarray, weight: np.ndarray) -> Candidate:
+        return logistic.fit(x, y, patient, names, core, values, task.inputs.crosses, weight)
 
-    def rich(x: np.ndarray, y: np.ndarray, patient: np.ndarray) -> Candidate:
-        return lightgbm.fit(x, y, patient, names, task.inputs.monotone, values)
+    def rich(x: np.ndarray, y: np.ndarray, patient: np.ndarray, weight: np.ndarray) -> Candidate:
+        return lightgbm.fit(x, y, patient, names, task.inputs.monotone, values, weight)
 
-    choice = choose(simple, rich, x, y, patient, values.folds, values.seed)
+    choice = choose(simple, rich, x, y, patient, values.folds, values.seed, weight)
     a, b = choice.calibration
     scorer = Scorer.of(
         choice.model,
@@ -80,6 +81,7 @@ def fit(data: Dataset, overrides: tuple[str, ...] = (), trials: int = 0) -> Fitt
         bands=bands(choice.probability, values.bands),
         calibration=choice.calibration,
     )
+    seen = y
     x, y, _ = data.rows("test")
     judging = section("evaluation", EvaluationValues, overrides)
     found = evaluate(data, scorer.probability(x), judging)
@@ -112,4 +114,5 @@ def fit(data: Dataset, overrides: tuple[str, ...] = (), trials: int = 0) -> Fitt
         attrition=tuple(data.log.rows()),
         notes=(choice.text, data.parts.note, f"{size.verdict}: {size.text}"),
         exploratory=size.verdict == "exploratory",
+        held=(choice.probability, seen),
     )

@@ -50,8 +50,8 @@ class Refit:
         if self.kind == "linear":
             core = tuple(name for name in inputs.core if name in names)
             crosses = tuple(pair for pair in inputs.crosses if set(pair) <= set(names))
-            return logistic.fit(x, y, patient_id, names, core, self.values, crosses)
-        return lightgbm.fit(x, y, patient_id, names, inputs.monotone, self.values)
+            return logistic.fit(x, y, patient_id, names, core, self.values, crosses, weight)
+        return lightgbm.fit(x, y, patient_id, names, inputs.monotone, self.values, weight)
 
     def seeded(self, more: int) -> Refit:
         """Return the same with another seed."""

@@ -58,8 +58,9 @@ def fit(
     names: tuple[str, ...],
     monotone: Mapping[str, Direction],
     values: ModelValues,
+    weight: np.ndarray | None = None,
 ) -> Trees:
-    """Fit boosted trees on (n, k) features with NaN for null.
+    """Fit boosted trees on (n, k) features with NaN for null; ``weight`` is (n,), ones by default.
 
     A share of the patients is held out to stop the boosting (log loss); the trees kept are those of
     the best round.
@@ -71,8 +72,11 @@ def fit(
     held = draw(patient_id, f"stopping-{values.seed}") < values.lightgbm.validation
     signs = [{"up": 1, "down": -1}.get(monotone.get(name, ""), 0) for name in names]
     parameters = settings(values) | {"monotone_constraints": signs}
-    train = lightgbm.Dataset(x[~held], y[~held], feature_name=list(names), free_raw_data=True)
-    valid = lightgbm.Dataset(x[held], y[held], reference=train, feature_name=list(names), free_raw_data=True)
+    one, other = (None, None) if weight is None else (weight[~held], weight[held])
+    train = lightgbm.Dataset(x[~held], y[~held], weight=one, feature_name=list(names), free_raw_data=True)
+    valid = lightgbm.Dataset(
+        x[held], y[held], weight=other, reference=train, feature_name=list(names), free_raw_data=True
+    )
     booster = lightgbm.train(
         parameters,
         train,

@@ -161,19 +161,26 @@ def fit(
     core: tuple[str, ...],
     values: ModelValues,
     pairs: Sequence[tuple[str, str]] = (),
+    weight: np.ndarray | None = None,
 ) -> Logistic:
-    """Fit on (n, k) features with NaN for null; the penalty is the best of patient-grouped folds by log loss."""
+    """Fit on (n, k) features with NaN for null; the penalty is the best of patient-grouped folds by log loss.
+
+    ``weight`` is (n,), ones by default; the means that columns are held against count rows, not weights.
+    """
+    weight = np.ones(len(y)) if weight is None else weight
     chosen, crosses = terms(x, names, core, values), crossed(x, names, pairs, values)
     raw = _columns((*chosen, *crosses), x)
     mean, sd = raw.mean(axis=0), raw.std(axis=0)
     sd = np.where(sd > 0, sd, 1.0)
     design = np.column_stack([(raw - mean) / sd, np.ones(len(y))])
-    penalty = _best_penalty(design, y, patient_id, values)
-    beta = penalised(design, y, penalty)
+    penalty = _best_penalty(design, y, patient_id, weight, values)
+    beta = penalised(design, y, penalty, weight=weight)
     return Logistic(chosen, mean, sd, beta[:-1], float(beta[-1]), penalty, crosses)
 
 
-def _best_penalty(design: np.ndarray, y: np.ndarray, patient_id: np.ndarray, values: ModelValues) -> float:
+def _best_penalty(
+    design: np.ndarray, y: np.ndarray, patient_id: np.ndarray, weight: np.ndarray, values: ModelValues
+) -> float:
     """Return the penalty with the least log loss over folds of patients.
 
     At most :data:`_SEARCHED` rows are searched, whole patients drawn; the penalty, which stands
@@ -190,21 +197,28 @@ def _best_penalty(design: np.ndarray, y: np.ndarray, patient_id: np.ndarray, val
         train, valid = some & (fold != held), some & (fold == held)
         beta = None
         for penalty in penalties:
-            beta = penalised(design[train], y[train], penalty * share, beta)
-            losses[penalty] += float(log_loss(y[valid], design[valid] @ beta).sum())
+            beta = penalised(design[train], y[train], penalty * share, beta, weight[train])
+            losses[penalty] += float(weight[valid] @ log_loss(y[valid], design[valid] @ beta))
     return min(penalties, key=lambda each: losses[each])
 
 
-def penalised(design: np.ndarray, y: np.ndarray, penalty: float, start: np.ndarray | None = None) -> np.ndarray:
-    """Minimise log loss + penalty / 2 x |beta|^2 by Newton's method, the last column (constant) unpenalised."""
+def penalised(
+    design: np.ndarray,
+    y: np.ndarray,
+    penalty: float,
+    start: np.ndarray | None = None,
+    weight: np.ndarray | None = None,
+) -> np.ndarray:
+    """Minimise weighted log loss + penalty / 2 x |beta|^2 by Newton's method, the last column (constant) apart."""
+    weight = np.ones(len(y)) if weight is None else weight
     k = design.shape[1]
     ridge = np.full(k, penalty)
     ridge[-1] = 1e-9
     beta = np.zeros(k) if start is None else start
     for _ in range(50):
         p = sigmoid(design @ beta)
-        gradient = design.T @ (y - p) - ridge * beta
-        hessian = (design * (p * (1 - p))[:, None]).T @ design + np.diag(ridge)
+        gradient = design.T @ (weight * (y - p)) - ridge * beta
+        hessian = (design * (weight * p * (1 - p))[:, None]).T @ design + np.diag(ridge)
         step = np.linalg.solve(hessian, gradient)
         beta = beta + np.clip(step, -4, 4)
         if np.abs(step).max() < 1e-8:

@@ -1,0 +1,285 @@
+"""Backtest: train with what was known at a date, score everybody eligible then, look at what came; move on.
+
+At every date only events known by then are read for the labels that are learnt from, and only
+landmarks whose time at risk and reporting lag had closed. The scores forward are labelled from the
+whole lake. A patient may be learnt from and scored later, as in production.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features import catalogue
+from features.errors import InputError
+from features.instants import DAY, iso, parse
+from features.lake import Lake
+from features.params import section
+from features.progress import track
+from training.attrition import Attrition
+from training.calibrate import affine, sigmoid
+from training.censoring import weights
+from training.evaluate import EvaluationValues, Figure, figures
+from training.followup import Followup
+from training.landmarks import landmarks, span, without_consent
+from training.mistakes import check
+from training.models import lightgbm, logistic
+from training.models.choice import Candidate, choose, out_of_fold
+from training.models.values import ModelValues, model_values
+from training.outcome import FollowedOutcome
+from training.sample_size import MIN_EVENTS
+from training.split import SplitValues
+from training.task import Task
+from training.tasks import task as task_named
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class KnownBy(Lake):
+    """A lake as it was at an instant: rows that became known later are not there."""
+
+    def __init__(self, lake: Lake, at: int) -> None:
+        super().__init__(lake.path)
+        self._at = pa.scalar(at, pa.timestamp("us", tz="UTC"))
+
+    def read(self, name: str, columns: Sequence[str] | None = None, patients: pa.Array | None = None) -> pa.Table:
+        wanted = None if columns is None else list(dict.fromkeys([*columns, "known_at"]))
+        read = super().read(name, wanted, patients)
+        kept = read.filter(pc.fill_null(pc.less_equal(read["known_at"], self._at), True))
+        return kept if columns is None else kept.select(list(columns))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Eligible landmarks with their vectors."""
+
+    patient_id: np.ndarray
+    at: np.ndarray
+    x: np.ndarray
+
+    def where(self, mask: np.ndarray) -> Rows:
+        return Rows(self.patient_id[mask], self.at[mask], self.x[mask])
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """Predictions (patient_id, at, score, label, weight) and what they are worth, over all and by date."""
+
+    predictions: pd.DataFrame
+    metrics: dict[str, Any]
+
+
+def backtest(name: str, lake: Path, begin: int, end: int, every_days: int, overrides: tuple[str, ...] = ()) -> Backtest:
+    """Retrain along time and score forward.
+
+    Parameters
+    ----------
+    begin, end
+        First date, and the last that is allowed, UTC microseconds.
+    every_days
+        Days from one date to the next.
+
+    Raises
+    ------
+    InputError
+        The dates are turned round or outside the lake, the task is not asked of landmarks, or at no date
+        was there enough to learn from.
+    """
+    task, opened = task_named(name, overrides), Lake(lake)
+    if not isinstance(task.outcome, FollowedOutcome):
+        raise InputError("is not asked of landmarks", where=f"backtest {name}", remedy="name a task of patients")
+    if end < begin or every_days < 1:
+        raise InputError("no date from --from to --to", where="backtest", remedy="--from D before --to D, --every 30d")
+    dates = np.arange(begin, end + 1, every_days * DAY, dtype=np.int64)
+    return _Walk(task, opened, dates, overrides).result()
+
+
+def run_backtest(
+    name: str,
+    lake: Path,
+    begin: str,
+    end: str,
+    every: str,
+    out: Path,
+    predictions: Path | None = None,
+    overrides: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """Read the dates as a person writes them, run the backtest of the task's kind, write its files, return its figures.
+
+    Raises
+    ------
+    InputError
+        A date or ``every`` cannot be read; else as :func:`backtest`.
+    """
+    days = every.removesuffix("d")
+    if not days.isdecimal() or int(days) < 1:
+        raise InputError("cannot read the step", where="--every", remedy="write it in days: 30d")
+    found = backtest(name, lake, parse(begin), parse(end), int(days), overrides)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(found.metrics, indent=1) + "\n", encoding="utf-8")
+    if predictions is not None:
+        predictions.parent.mkdir(parents=True, exist_ok=True)
+        found.predictions.to_parquet(predictions, index=False)
+    return found.metrics
+
+
+class _Walk:
+    """One backtest: rows computed once, a model a date."""
+
+    def __init__(self, task: Task, lake: Lake, dates: np.ndarray, overrides: tuple[str, ...]) -> None:
+        self.task, self.lake, self.dates = task, lake, dates
+        self.split = section("split", SplitValues, overrides)
+        self.evaluation = section("evaluation", EvaluationValues, overrides)
+        self.values: ModelValues = model_values(overrides)
+        self.declared = (*catalogue(), *task.own)
+        self.names = check(task, self.declared)
+        self.span = span(lake)
+        if dates[0] > self.span.end or dates[-1] < self.span.begin:
+            raise InputError(
+                f"the lake holds {iso(self.span.begin)[:10]} to {iso(self.span.end)[:10]}",
+                where="backtest",
+                remedy="choose --from and --to inside",
+            )
+        self.kind = ""
+
+    def result(self) -> Backtest:
+        import pandas as pd
+
+        ids, at, _ = landmarks(self.lake, self.task, self.split.reporting_lag_days)
+        refused = without_consent(self.lake, ids)
+        learnt = self.rows(*((ids, at) if refused is None else (ids[~refused], at[~refused])))
+        everyone = self.lake.patients().astype(str)
+        forward = self.rows(np.repeat(everyone, len(self.dates)), np.tile(self.dates, len(everyone)))
+        label, weight = self.labelled(forward, self.lake, self.span.end)
+        score = np.full(len(forward.at), np.nan)
+        told = []
+        for date in track(self.dates.tolist(), f"backtest {self.task.name}", len(self.dates)):
+            rows = forward.at == date
+            found, score[rows] = self.step(date, learnt, forward.where(rows))
+            told.append(found | self.judged(forward.where(rows), score[rows], label[rows], weight[rows]))
+        if np.isnan(score).all():
+            raise InputError(
+                f"at no date were there {MIN_EVENTS} patients with an event to learn from",
+                where=f"backtest {self.task.name}",
+                remedy="begin later, or give a longer lake",
+            )
+        scored = ~np.isnan(score)
+        overall = self.judged(forward.where(scored), score[scored], label[scored], weight[scored])
+        predictions = pd.DataFrame(
+            {
+                "patient_id": forward.patient_id,
+                "at": pd.to_datetime(forward.at, unit="us", utc=True),
+                "score": score,
+                "label": label,
+                "weight": weight,
+            }
+        )[scored].reset_index(drop=True)
+        metrics = {
+            "task": self.task.name,
+            "horizon_days": self.task.horizon_days,
+            "from": iso(int(self.dates[0])),
+            "to": iso(int(self.dates[-1])),
+            "reporting_lag_days": self.split.reporting_lag_days,
+            "overall": overall,
+            "by_date": told,
+        }
+        return Backtest(predictions, metrics)
+
+    def rows(self, patient_id: np.ndarray, at: np.ndarray) -> Rows:
+        """Return the eligible of some landmarks, in order of patient and time, with their vectors."""
+        from features.build import vectors
+        from features.plan import compile_plan
+
+        cohort = self.task.cohort
+        asked = vectors(self.lake, compile_plan(self.declared, cohort.needs), patient_id, at)
+        log = Attrition()
+        log.start("landmarks", patient_id)
+        kept = cohort.apply(dict(zip(cohort.needs, asked.T)), patient_id, log)
+        x = vectors(self.lake, compile_plan(self.declared, self.names), patient_id[kept], at[kept])
+        return Rows(patient_id[kept], at[kept], x)
+
+    def labelled(self, rows: Rows, lake: Lake, known: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return (label, weight) of rows by what a lake knew; both null where open or left out by the outcome."""
+        label, weight = np.full(len(rows.at), np.nan), np.full(len(rows.at), np.nan)
+        closed = np.flatnonzero(rows.at + (self.task.horizon_days + self.split.reporting_lag_days) * DAY <= known)
+        if not len(closed):
+            return label, weight
+        log = Attrition()
+        log.start("closed", rows.patient_id[closed])
+        followed = Followup(lake, rows.patient_id[closed], rows.at[closed])
+        outcome = self.task.outcome
+        assert isinstance(outcome, FollowedOutcome)
+        found = outcome.label(followed, log, self.task.horizon_days, self.task.time.washout_days)
+        there = ~np.isnan(found.y)
+        weighed = weights(found.days[there], found.ended[there], self.split.least_followed).weight
+        label[closed[there]] = np.where(weighed > 0, found.y[there], np.nan)
+        weight[closed[there]] = weighed
+        return label, weight
+
+    def step(self, date: int, learnt: Rows, asked: Rows) -> tuple[dict[str, Any], np.ndarray]:
+        """Train with what was known at a date and return what was done, and the scores of the rows asked."""
+        told: dict[str, Any] = {"at": iso(date), "scored": len(asked.at)}
+        past = learnt.where(learnt.at <= date)
+        y, weight = self.labelled(past, KnownBy(self.lake, date), date)
+        known = weight > 0
+        rows, y, weight = past.where(known), y[known], weight[known]
+        events = len(np.unique(rows.patient_id[y == 1]))
+        told |= {"trained_rows": len(y), "trained_patients": len(np.unique(rows.patient_id)), "trained_events": events}
+        if events < MIN_EVENTS or (y == 1).all():
+            missing = f"{max(MIN_EVENTS - events, 1)} more patients with an event are needed"
+            return told | {"kind": "none", "note": missing}, np.full(len(asked.at), np.nan)
+        model, (a, b) = self.fitted(rows, y, weight)
+        return told | {"kind": self.kind}, sigmoid(a * model.margin(asked.x) + b)
+
+    def fitted(self, rows: Rows, y: np.ndarray, weight: np.ndarray) -> tuple[Candidate, tuple[float, float]]:
+        """Return a model and its calibration; the kind is chosen at the first date and kept."""
+        x, patient, values = rows.x, rows.patient_id, self.values
+        core = tuple(name for name in self.task.inputs.core if name in self.names)
+
+        def simple(x: np.ndarray, y: np.ndarray, patient: np.ndarray, weight: np.ndarray) -> Candidate:
+            return logistic.fit(x, y, patient, self.names, core, self.values, self.task.inputs.crosses, weight)
+
+        def rich(x: np.ndarray, y: np.ndarray, patient: np.ndarray, weight: np.ndarray) -> Candidate:
+            return lightgbm.fit(x, y, patient, self.names, self.task.inputs.monotone, self.values, weight)
+
+        if not self.kind:
+            choice = choose(simple, rich, x, y, patient, values.folds, values.seed, weight)
+            self.kind = choice.model.kind
+            if isinstance(choice.model, logistic.Logistic):
+                penalty = values.logistic.model_copy(update={"penalties": (choice.model.penalty,)})
+                self.values = values.model_copy(update={"logistic": penalty})
+            return choice.model, choice.calibration
+        fit = simple if self.kind == "linear" else rich
+        margin = out_of_fold(fit, x, y, patient, values.folds, values.seed, weight)
+        return fit(x, y, patient, weight), affine(margin, y, weight)
+
+    def judged(self, rows: Rows, score: np.ndarray, label: np.ndarray, weight: np.ndarray) -> dict[str, Any]:
+        """Return how many are closed and the figures of those, or none for one class."""
+        closed = (weight > 0) & ~np.isnan(label) & ~np.isnan(score)
+        y = label[closed]
+        told: dict[str, Any] = {"closed": int(closed.sum()), "events": int(y.sum()), "figures": {}}
+        if len(np.unique(y)) == 2:
+            baselines = self.baselines(rows, closed)
+            found = figures(y, score[closed], rows.patient_id[closed], baselines, 0.05, self.evaluation, weight[closed])
+            told["figures"] = {name: _plain(figure) for name, figure in found.items()}
+        return told
+
+    def baselines(self, rows: Rows, closed: np.ndarray) -> dict[str, np.ndarray]:
+        given = self.task.inputs.baselines.items()
+        return {
+            name: rows.x[closed, self.names.index(feature)] * (1 if direction == "up" else -1)
+            for name, (feature, direction) in given
+            if feature in self.names
+        }
+
+
+def _plain(figure: Figure) -> list[float | None]:
+    return [value if np.isfinite(value) else None for value in (figure.value, figure.lo, figure.hi)]
