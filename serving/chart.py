@@ -18,11 +18,13 @@ from features.canonical import canonical
 from features.instants import iso
 from features.plan import Ready
 from features.rows import Rows
+from features.sweep import ALWAYS, UNWATCHED
 from features.watch import Watch
 from serving.consent import latest, plain
 
 Origin = dict[str, Any]
 _LONGS, _REALS, _SHORTS, _FLAGS = np.dtype(np.int64), np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.bool_)
+_KINDS: tuple[np.dtype[Any], ...] = (_LONGS, _REALS, _SHORTS, _FLAGS)
 _ONE = np.zeros(1, np.int64)
 _ASIDE = ("consents", "patients")
 """Tables whose rows are read as they are, for consent."""
@@ -128,7 +130,7 @@ class Chart:
         head_ends = 48 + size
         sizes, told, aside, said, places = orjson.loads(packed[48:head_ends])
         start, blocks = head_ends + (-size % 8), []
-        for kind, length in zip((_LONGS, _REALS, _SHORTS, _FLAGS), lengths, strict=True):
+        for kind, length in zip(_KINDS, lengths, strict=True):
             blocks.append(np.frombuffer(packed, kind, length, start))
             start += length * kind.itemsize
         longs, reals, shorts, flags = blocks
@@ -152,12 +154,16 @@ class Chart:
 
 
 class _Seen(Watch):
-    """Watched intervals that were read before."""
+    """Watched intervals of one patient that were read before."""
 
     def __init__(
         self, said: bool, places: dict[str, int], whose: np.ndarray, begin: np.ndarray, end: np.ndarray
     ) -> None:
-        self.said, self._tables, self._whose, self._start, self._end = said, places, whose, begin, end
+        self.said, self.places, self.whose, self.begin, self.end = said, places, whose, begin, end
+        names = {place: name for name, place in places.items()}
+        self._spans: dict[str, list[tuple[int, int]]] = {}
+        for place, start, stop in zip(whose.tolist(), begin.tolist(), end.tolist(), strict=True):
+            self._spans.setdefault(names[place], []).append((start, stop))
 
     @classmethod
     def of(cls, watch: Watch) -> _Seen:
@@ -165,18 +171,20 @@ class _Seen(Watch):
             return cls(False, {}, *(np.empty(0, np.int64) for _ in range(3)))
         return cls(True, watch._tables, watch._whose, watch._start, watch._end)
 
-    @property
-    def places(self) -> dict[str, int]:
-        return self._tables
+    def since(self, table: str, which: np.ndarray, at: np.ndarray) -> np.ndarray:
+        """Return, for the one patient and landmark, since when a table had been watched."""
+        return np.array([self._since(table, int(at[0])) if self.said else ALWAYS])
 
-    @property
-    def whose(self) -> np.ndarray:
-        return self._whose
-
-    @property
-    def begin(self) -> np.ndarray:
-        return self._start
-
-    @property
-    def end(self) -> np.ndarray:
-        return self._end
+    def _since(self, table: str, at: int) -> int:
+        """Merge the intervals, sorted by start; those that touch are one."""
+        begin = stop = None
+        for start, end in self._spans.get(table, ()):
+            if stop is None or start - 1 > stop:
+                if begin is not None and stop is not None and stop >= at:
+                    return begin
+                if start > at:
+                    break
+                begin, stop = start, end
+            else:
+                stop = max(stop, end)
+        return begin if begin is not None and stop is not None and stop >= at else UNWATCHED

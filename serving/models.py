@@ -90,6 +90,20 @@ class Served:
     def used_groups(self) -> frozenset[str]:
         return frozenset(self.scorer.groups[name] for name in self.used)
 
+    def unknown(self, row: np.ndarray) -> list[str]:
+        """Return the clinical groups that the model uses and of which every used feature is null."""
+        groups, places, whose = self._members
+        known = np.bincount(whose, ~np.isnan(row[places]), len(groups))
+        return [group for group, any_known in zip(groups, known.tolist(), strict=True) if not any_known]
+
+    @functools.cached_property
+    def _members(self) -> tuple[list[str], np.ndarray, np.ndarray]:
+        """Return the groups used, in order, the places of the features used, and the group of each."""
+        groups = sorted(self.used_groups)
+        names = [(place, name) for place, name in enumerate(self.scorer.spec.names) if name in self.used]
+        whose = [groups.index(self.scorer.groups[name]) for _, name in names]
+        return groups, np.array([place for place, _ in names], np.int64), np.array(whose, np.int64)
+
     @functools.cached_property
     def features(self) -> tuple[dict[str, Any], ...]:
         """What is said of each feature beside its value, in the order of the vector."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from serving.models import Served
 from serving.reasons import Choice, choose, group_names, templates
 
 Origin = Mapping[str, Any]
+_NO_EVENT: Origin = {"event_id": None, "time": None, "known_at": None, "source": None, "n": None}
 
 
 def score(served: Served, row: np.ndarray, origins: Mapping[str, Origin]) -> dict[str, Any]:
@@ -29,18 +29,16 @@ def score(served: Served, row: np.ndarray, origins: Mapping[str, Origin]) -> dic
     ExplanationFault
         Base and contributions do not reach the margin.
     """
-    scorer = served.scorer
-    found = scorer.explain(row[None, :])
-    names = scorer.spec.names
+    found = served.scorer.explain(row[None, :])
     by_group = dict(zip(found.groups, found.group_contributions[0].tolist(), strict=True))
-    missing = _missing(served, row)
+    missing = served.unknown(row)
     probability = float(found.probability[0])
     return {
         "probability": probability,
         "band": served.band(probability),
         "margin": float(found.margin[0]),
         "base": float(found.base),
-        "contributions": dict(zip(names, found.contributions[0].tolist(), strict=True)),
+        "contributions": dict(zip(served.scorer.spec.names, found.contributions[0].tolist(), strict=True)),
         "group_contributions": by_group,
         "missing": [_named(group) for group in missing],
         "values": _values(served, row, origins),
@@ -57,11 +55,10 @@ def reasons(fields: Mapping[str, Any], audience: str) -> list[dict[str, str]]:
 
 
 def _worded(choice: Choice, fields: Mapping[str, Any], audience: str) -> dict[str, str]:
-    behind = [value for value in fields["values"] if value["group"] == choice.group and value["value"] is not None]
-    missing = choice.missing or not behind
-    template = templates().reason(choice.group, choice.direction, audience, missing=missing)
+    template = templates().reason(choice.group, choice.direction, audience, missing=choice.missing)
     if not template.placeholders:
-        return {**template.reason(), "template": f"{template.id}@{template.version}"}
+        return {**template.reason(), "template": template.name}
+    behind = [value for value in fields["values"] if value["group"] == choice.group and value["value"] is not None]
     most = max(behind, key=lambda value: abs(fields["contributions"][value["feature"]]))
     day = (most["time"] or "")[:10]
     unit = "" if most["unit"] == "1" else most["unit"]
@@ -71,7 +68,7 @@ def _worded(choice: Choice, fields: Mapping[str, Any], audience: str) -> dict[st
         {**shown, "label": most[f"label_{tongue}"], "date": day or undated, "window": _window(most, tongue)}
         for tongue, undated in (("zh", "无日期"), ("en", "no date"))
     ]
-    return {**template.reason(*texts), "template": f"{template.id}@{template.version}"}
+    return {**template.reason(*texts), "template": template.name}
 
 
 def _window(value: Mapping[str, Any], tongue: str) -> str:
@@ -79,16 +76,6 @@ def _window(value: Mapping[str, Any], tongue: str) -> str:
     if days is None:
         return "全部记录" if tongue == "zh" else "whole record"
     return f"近 {days:g} 天" if tongue == "zh" else f"last {days:g} days"
-
-
-def _missing(served: Served, row: np.ndarray) -> list[str]:
-    """Return the clinical groups that the model uses and of which every used feature is null."""
-    known: dict[str, bool] = {}
-    for name, value in zip(served.scorer.spec.names, row.tolist(), strict=True):
-        if name in served.used:
-            group = served.scorer.groups[name]
-            known[group] = known.get(group, False) or not math.isnan(value)
-    return sorted(group for group, any_known in known.items() if not any_known)
 
 
 def _named(group: str) -> dict[str, str]:
@@ -99,16 +86,16 @@ def _named(group: str) -> dict[str, str]:
 def _values(served: Served, row: np.ndarray, origins: Mapping[str, Origin]) -> list[dict[str, Any]]:
     shown = []
     for feature, value in zip(served.features, row.tolist(), strict=True):
-        origin = origins.get(feature["feature"], {})
+        origin = origins.get(feature["feature"], _NO_EVENT)
         shown.append(
             {
                 **feature,
-                "value": None if math.isnan(value) else value,
-                "event_id": origin.get("event_id"),
-                "time": origin.get("time"),
-                "known_at": origin.get("known_at"),
-                "source": origin.get("source"),
-                "events": origin.get("n"),
+                "value": None if value != value else value,
+                "event_id": origin["event_id"],
+                "time": origin["time"],
+                "known_at": origin["known_at"],
+                "source": origin["source"],
+                "events": origin["n"],
             }
         )
     return shown

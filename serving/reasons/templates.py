@@ -57,6 +57,11 @@ class Template:
         return self.id.rpartition(".")[0]
 
     @property
+    def name(self) -> str:
+        """Id and version, as a decision records them."""
+        return f"{self.id}@{self.version}"
+
+    @functools.cached_property
     def placeholders(self) -> frozenset[str]:
         return frozenset(name for _, name, _, _ in string.Formatter().parse(self.zh + self.en) if name)
 
