@@ -19,16 +19,17 @@ from features.store import EventStore
 from serving import metrics, production
 from serving.access import Keys
 from serving.appender import Answered, Overtaken
+from serving.catalogue import Catalogue
 from serving.clock import Clock
 from serving.freshness import Freshness
 from serving.journal import log, where
 from serving.ledger import Ledger, LedgerUnavailable
 from serving.models import Models
 from serving.problem import Problem
+from serving.sealing import restore
 from serving.sessions import Sessions
 from serving.settings import serving
 from serving.shelf import Shelf
-from training.affinity.item import Item, items
 
 Given = ParamSpec("Given")
 Found = TypeVar("Found")
@@ -65,7 +66,7 @@ class Desk:
     ledger: Ledger
     models: Models
     freshness: Freshness
-    items: tuple[Item, ...]
+    catalogue: Catalogue
     _watching: asyncio.Task[None]
 
     async def open(self) -> None:
@@ -77,10 +78,11 @@ class Desk:
         def store() -> None:
             self.store = EventStore(self.home / "events.db")
             self.shelf = Shelf(self.home, self.settings.shelf)
-            self.items = items(self.store.contents())
+            self.catalogue = Catalogue(self.store)
 
         def ledger() -> None:
             self.ledger = Ledger(self.home / "ledger.db")
+            restore(self.home, self.ledger, self.store, self.clock.now())
 
         def models() -> None:
             self._mark = production.mark(self.ledger)

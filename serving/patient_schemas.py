@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from serving.changes import Kind
-from serving.schemas import Purpose, Receipt, Refused
+from serving.schemas import Instant, Name, Purpose, Receipt, Refused, Request, Text
 
 
 class Query(BaseModel):
@@ -93,4 +93,35 @@ class TagDeleted(BaseModel):
     patient_id: str
     tag: str
     result: Literal["deleted", "already_deleted"]
+    receipt: Receipt
+
+
+Names = Annotated[list[Text], Field(max_length=50)]
+
+
+class ContentRequest(Request):
+    """An item as it is to stand from now on; what is left out is unknown, and doubt withholds an item."""
+
+    title: Annotated[str, Field(min_length=1, max_length=500)]
+    topics: Names = Field(default_factory=list)
+    layer: Literal["basic", "advanced", "interactive"] | None = None
+    format: Literal["article", "short_video", "livestream", "comic", "h5"] | None = None
+    department: Text | None = None
+    author: Text | None = None
+    published_at: Annotated[Instant | None, Field(description="absent: now")] = None
+    expires_at: Instant | None = None
+    reviewers: Annotated[Names, Field(description="staff surrogates of the doctors who reviewed it")] = Field(
+        default_factory=list
+    )
+    contraindications: Annotated[list[Name], Field(max_length=50)] = Field(default_factory=list)
+    min_age: Annotated[float | None, Field(ge=0, le=150)] = None
+    sensitive: bool | None = None
+
+
+class ContentAnswer(BaseModel):
+    """What became of an item. ``withheld`` names why nobody is shown it now; null: it may be shown."""
+
+    content_id: str
+    result: Literal["published", "replaced", "withdrawn"]
+    withheld: Literal["not_published", "not_reviewed", "expired", "wording"] | None
     receipt: Receipt

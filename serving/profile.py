@@ -53,7 +53,7 @@ def profile(desk: Desk, principal: Principal, patient_id: str, purpose: str) -> 
     if refused is not None:
         told["refused"] = refusal(refused).answer()
     else:
-        found = tags().profile(tables, desk.store.contents(), patient_id, now, purpose)
+        found = tags().profile(tables, desk.catalogue.table, patient_id, now, purpose)
         shown = [_tag(held) for held in found.tags] + _by_model(desk, patient_id, purpose)
         gone, covered = deleted(desk, patient_id), "sensitive" in consent.categories
         told["tags"] = [each for each in shown if each["code"] not in gone and (covered or not each["sensitive"])]

@@ -49,7 +49,7 @@ class Listed:
 
 def for_all(desk: Desk, question: Question, k: int, channel: str) -> Listed:
     """Return the list that is the same for everyone; it needs no patient data and no consent."""
-    chosen = for_everyone(desk.items, question.at)[:k]
+    chosen = for_everyone(desk.catalogue.items, question.at)[:k]
     shown = [_shown(item, slot, None, []) for slot, item in enumerate(chosen, 1)]
     return _listed(question, channel, False, None, Standing(None), shown, {}, None)
 
@@ -75,7 +75,7 @@ def for_one(desk: Desk, question: Question, k: int, channel: str) -> Listed:
         conditions(tables, question.at),
         "sensitive" in consent.categories and channel in desk.settings.private_channels,
     )
-    allowed, withheld = safe(desk.items, reader, question.at)
+    allowed, withheld = safe(desk.catalogue.items, reader, question.at)
     with alarmed(served):
         ranked = recommender.rank(_read(tables, question.at), allowed, reader.conditions, question.at, k)
     shown = [

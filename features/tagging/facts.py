@@ -79,7 +79,9 @@ class Facts:
     def _read(self, rows: Rows, acts: pa.Table | None, contents: pa.Table) -> None:
         viewed = [word in VIEWS for word in _column(acts, "action", rows)]
         opened = _column(acts, "content_id", rows)
-        items = {row["content_id"]: row for row in contents.to_pylist()}
+        named = pa.array(sorted({name for name in opened if name is not None}), pa.string())
+        own = contents.filter(pc.is_in(contents["content_id"].cast(pa.string()), value_set=named))
+        items = {row["content_id"]: row for row in own.to_pylist()}
         seen = [items.get(name, {}) if view else {} for view, name in zip(viewed, opened)]
         harmless = [item if item.get("sensitive") is False else {} for item in seen]
         self._topics = Kinds.of([sorted(set(item.get("topics") or ())) for item in harmless])
