@@ -28,7 +28,7 @@ ROLES: Mapping[str, frozenset[str]] = {
     "clinician": frozenset({"describe", "score", "explain", "decisions", "review", "models", "profile"}),
     "compliance": frozenset(
         {"describe", "score", "past", "explain", "recommend", "self_test", "consents", "decisions", "review"}
-        | {"models", "metrics", "changes", "profile", "tags"}
+        | {"models", "metrics", "changes", "profile", "tags", "dossier", "erase"}
     ),
     "admin": frozenset({"describe", "models", "metrics"}),
 }

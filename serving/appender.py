@@ -132,6 +132,10 @@ class Appender:
         self._book.run("DELETE FROM answers WHERE at < ?", (since,))
         self._answers.append((principal, key, digest, body, at))
 
+    def forget(self, patient_id: str) -> None:
+        """Delete kept answers that name a patient, and what counts who asked about them."""
+        self._book.run(f"DELETE FROM answers WHERE {self._book.holds}", (f'"{patient_id}"'.encode(),))
+
     def mark(self) -> tuple[int, int, int, str]:
         """Return where the transaction stands, for `back`."""
         return len(self._entries), len(self._answers), self._seq, self._last

@@ -48,6 +48,8 @@ class Book(Protocol):
     """One connection. ``failures`` are the exceptions that mean the database cannot be used now."""
 
     failures: tuple[type[Exception], ...]
+    holds: str
+    """Condition that the bytes of column ``body`` hold those of a parameter."""
 
     def begin(self) -> None:
         """Open a transaction that no other appender shares; reconnect where the connection was lost."""
@@ -70,6 +72,7 @@ class SqliteBook:
     """A ledger in one SQLite file. A file that was moved away is not written to; one put back is opened again."""
 
     failures: tuple[type[Exception], ...] = (sqlite3.Error, OSError)
+    holds = "instr(body, ?) > 0"
 
     def __init__(self, file: Path, patience_s: float) -> None:
         self._file, self._patience_s = file, patience_s
@@ -89,6 +92,7 @@ class SqliteBook:
         )
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
+        self._db.execute("PRAGMA secure_delete=ON")
 
     def _present(self) -> None:
         if self._file.stat().st_ino != self._opened:
@@ -125,6 +129,7 @@ class PostgresBook:
     """A ledger in PostgreSQL; an advisory lock of the transaction lets one append at a time."""
 
     failures: tuple[type[Exception], ...]
+    holds = "position(CAST(? AS bytea) in body) > 0"
 
     def __init__(self, url: str, patience_s: float) -> None:
         import psycopg

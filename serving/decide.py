@@ -100,6 +100,11 @@ def record(desk: Desk, drafts: Sequence[Draft], finish: Callable[[Appender], Fou
     return handed
 
 
+def known_patient(desk: Desk, patient_id: str) -> bool:
+    """Say whether a patient can be asked about: on record, or sealed, which is an answer of its own."""
+    return desk.store.has(patient_id) or desk.ledger.keys.tombstone(patient_id) is not None
+
+
 def _drafts(desk: Desk, models: Models, question: Question, upto: int) -> list[Draft]:
     assert question.patient_id is not None
     epoch = desk.ledger.epoch(question.patient_id) if question.known else None

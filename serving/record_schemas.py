@@ -12,7 +12,7 @@ from features import instants
 from features.errors import InputError
 from features.instants import DAY
 from serving.patient_schemas import Query
-from serving.schemas import DecisionRecord, Model, Name, Request, Surrogate
+from serving.schemas import DecisionRecord, Model, Name, Receipt, Request, Surrogate
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _SPACED = re.compile(r"(.*\d) (\d\d:\d\d)")
@@ -96,3 +96,43 @@ class ReplayAnswer(BaseModel):
     why: str | None
     read_up_to: int | None
     model: Model | None
+
+
+class TrainedOn(BaseModel):
+    """One approved version, and whether the patient was in the lake that it was trained on."""
+
+    task: str
+    version: str
+    digest: str
+    in_training_lake: Annotated[bool | None, Field(description="null where that lake is not on this machine")]
+
+
+class ErasureAnswer(BaseModel):
+    """The receipt of an erasure."""
+
+    patient_id: str
+    sealed_at: str
+    key_destroyed_at: str | None
+    key_stands_until: str | None
+    retention: Annotated[list[str], Field(description="retention classes that keep the key")]
+    purged: dict[str, int]
+    models: list[TrainedOn]
+    backups_expire_days: int
+    receipt: Receipt
+
+
+class DossierAnswer(BaseModel):
+    """Everything held of a patient: tables and rows, consents, decisions, lists, who read them, models, rights."""
+
+    patient_id: str
+    as_of: str
+    sealed_at: str | None
+    held: list[dict[str, Any]]
+    data: dict[str, list[dict[str, Any]]]
+    consents: list[dict[str, Any]]
+    decisions: list[dict[str, Any]]
+    lists: list[dict[str, Any]]
+    read_by: list[dict[str, Any]]
+    models: list[dict[str, Any]]
+    retention: dict[str, Any]
+    rights: list[dict[str, str]]

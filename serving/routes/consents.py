@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
 from features import instants
+from serving.access import Principal
+from serving.appender import Appender
+from serving.changes import announce
 from serving.consent import known
 from serving.once import Once
 from serving.problem import Problem
@@ -21,15 +25,23 @@ async def consent(call: Call) -> Response:
     asked: ConsentRequest = call.body
     if asked.withdrawn_at is not None and asked.withdrawn_at < asked.granted_at:
         raise Problem(422, "it was withdrawn before it was given", field="withdrawn_at")
-    return answer(await call.desk.run(_stored, call.desk, asked, Once(call.desk, call)))
+    return answer(await call.desk.run(_stored, call.desk, asked, call.principal, Once(call.desk, call)))
 
 
-def _stored(desk: Desk, asked: ConsentRequest, once: Once) -> bytes:
-    if not desk.store.has(asked.patient_id):
+def _stored(desk: Desk, asked: ConsentRequest, principal: Principal, once: Once) -> bytes:
+    if desk.ledger.keys.tombstone(asked.patient_id) is not None or not desk.store.has(asked.patient_id):
         raise Problem(404, "no such patient", code="unknown_patient", field="patient_id")
     earlier = once.earlier()
     if earlier is not None:
         return earlier
+    with desk.ledger.writing() as appender:
+        body = _record(desk, asked, principal, appender)
+        once.keep(appender, body)
+    return body
+
+
+def _record(desk: Desk, asked: ConsentRequest, principal: Principal, appender: Appender) -> bytes:
+    """Store the consent while no decision can be recorded, so that each is judged by it or came before it."""
     stamped = desk.stamp()
     before = known(desk.store.tables(asked.patient_id, ("consents",)).get("consents"), stamped)
     held = next((row for row in before if row["event_id"] == asked.consent_id), None)
@@ -42,8 +54,24 @@ def _stored(desk: Desk, asked: ConsentRequest, once: Once) -> bytes:
     }
     (result,) = desk.store.append("consents", [row], stamped)
     known_at = instants.iso(stamped)
-    shown = {"consent_id": asked.consent_id, "version": row["version"], "result": result, "known_at": known_at}
-    return once.keep_alone(packed(shown))
+    appender.turn(asked.patient_id)
+    header = {
+        "subject": appender.reference(asked.patient_id),
+        "consent_id": asked.consent_id,
+        "version": row["version"],
+        "purpose": asked.purpose,
+        "withdrawn": asked.withdrawn_at is not None,
+        "automated_decision": asked.automated_decision,
+        "principal": principal.name,
+        "role": principal.role,
+        "at": known_at,
+    }
+    appender.append("consent", uuid.uuid4().hex, header, asked.model_dump())
+    if asked.withdrawn_at is not None and (held is None or held.get("withdrawn_at") is None):
+        announce(appender, "consent.withdrawn", stamped, patient_id=asked.patient_id, purpose=asked.purpose)
+    if asked.automated_decision == "objected" and (held is None or held.get("automated_decision") != "objected"):
+        announce(appender, "objection.made", stamped, patient_id=asked.patient_id, purpose=asked.purpose)
+    return packed({"consent_id": asked.consent_id, "version": row["version"], "result": result, "known_at": known_at})
 
 
 ROUTES = (

@@ -51,13 +51,13 @@ def _found(desk: Desk, principal: Principal, asked: DecisionsQuery) -> dict[str,
 
 
 async def decision(call: Call) -> Response:
-    reason = _reason(call)
+    reason = said_why(call)
     entry = await call.desk.run(recorded, call.desk, call.principal, call.path("id"), ("decision", "list"), reason)
     return answer(shown(entry))
 
 
 async def again(call: Call) -> Response:
-    return answer((await call.desk.run(_again, call.desk, call.principal, call.path("id"), _reason(call))).as_dict())
+    return answer((await call.desk.run(_again, call.desk, call.principal, call.path("id"), said_why(call))).as_dict())
 
 
 def _again(desk: Desk, principal: Principal, decision_id: str, reason: str | None) -> Replay:
@@ -108,8 +108,8 @@ def recorded(
     return entry
 
 
-def note(desk: Desk, principal: Principal, kind: str, **more: Any) -> None:
-    """Append to the ledger that somebody did something with records; more must be no personal data."""
+def note(desk: Desk, principal: Principal, kind: str, *, patient_id: str | None = None, **more: Any) -> None:
+    """Append to the ledger that somebody did something with records; ``more`` must be no personal data."""
     header = {
         "principal": principal.name,
         "role": principal.role,
@@ -118,10 +118,13 @@ def note(desk: Desk, principal: Principal, kind: str, **more: Any) -> None:
         **more,
     }
     with desk.ledger.writing() as appender:
+        if patient_id is not None:
+            header["subject"] = appender.reference(patient_id)
         appender.append(kind, uuid.uuid4().hex, header, {})
 
 
-def _reason(call: Call) -> str | None:
+def said_why(call: Call) -> str | None:
+    """Return why records are read, as the caller says it in the header X-Access-Reason."""
     given = call.http.headers.get(REASON)
     if given is not None and not (1 <= len(given) <= _LONGEST and given.isprintable()):
         raise Problem(422, f"a reason is 1 to {_LONGEST} printable characters", field="X-Access-Reason")

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from features import instants
 from serving.access import Principal
 from serving.appender import Appender
-from serving.decide import decide
+from serving.decide import decide, known_patient
 from serving.once import Once
 from serving.problem import Problem, nearest
 from serving.question import Question
@@ -41,7 +41,7 @@ def _score(
     desk: Desk, principal: Principal, asked: ScoreRequest, at: int, now: int, once: Once
 ) -> bytes | Future[bytes]:
     check_tasks(desk, asked.tasks, asked.purpose)
-    if not desk.store.has(asked.patient_id):
+    if not known_patient(desk, asked.patient_id):
         raise Problem(404, "no such patient", code="unknown_patient", field="patient_id")
     earlier = once.earlier()
     if earlier is not None:
@@ -100,7 +100,7 @@ def _chunk(
             now,
             principal,
             exploratory=asked.exploratory,
-            known=desk.store.has(patient_id),
+            known=known_patient(desk, patient_id),
         )
         for patient_id in ids
     ]

@@ -1,0 +1,265 @@
+"""Sealing and erasure: no score, no read, no key in any file, a chain that verifies, and no way back by a back-up."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from features import instants
+from features.instants import DAY
+from features.store import EventStore
+from serving.keystore import KeyStore
+from serving.ledger import Ledger, Sealed
+from serving.sealing import erase, restore
+from serving.settings import serving
+from serving.verify import verify
+from tests.service.conftest import CLOCK, NOW, Hospital
+from tests.service.inside import Inside, made, served
+
+RULES = serving().retention
+NONE = RULES.model_copy(update={"decisions_days": 0})
+BY = {"principal": "compliance", "role": "compliance", "reason": "asked in writing"}
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Hospital:
+    return made(tmp_path_factory.mktemp("sealing"))
+
+
+@pytest.fixture
+def inside(built: Hospital, tmp_path: Path) -> Iterator[Inside]:
+    home = tmp_path / "home"
+    shutil.copytree(built.home, home)
+    with served(Hospital(home, built.keys)) as found:
+        yield found
+
+
+def _get(inside: Inside, path: str, who: str = "compliance", **headers: str) -> Any:
+    return inside.client.get(path, headers=inside.as_(who) | headers)
+
+
+def _delete(inside: Inside, patient_id: str, who: str = "compliance") -> Any:
+    return inside.client.delete(f"/v1/patients/{patient_id}", headers=inside.as_(who))
+
+
+def _files(*folders: Path) -> Iterator[tuple[Path, bytes]]:
+    for folder in folders:
+        yield from ((file, file.read_bytes()) for file in folder.rglob("*") if file.is_file())
+
+
+def _key(ledger: Ledger, patient_id: str) -> tuple[bytes, bytes]:
+    """Return a patient's data key and as it is wrapped."""
+    row = ledger.keys._db.execute(
+        "SELECT reference, kek, wrapped, suite FROM keys WHERE patient_id = ?", (patient_id,)
+    ).fetchone()
+    context = f"carepath-key|{row[3]}|{row[0]}".encode()
+    return ledger.keys.provider.unwrap(row[1], row[2], context), row[2]
+
+
+def test_a_sealed_patient_has_no_score_and_no_reader(inside: Inside) -> None:
+    decision = inside.score()
+    answer = _delete(inside, "ok-1")
+    assert answer.status_code == 200
+    told = answer.json()
+    assert (told["retention"], told["key_destroyed_at"]) == (["decisions"], None)
+    assert instants.parse(told["key_stands_until"]) == NOW + RULES.decisions_days * DAY
+    assert told["purged"]["event segments"] > 0
+    assert told["backups_expire_days"] == RULES.key_backup_days
+    assert {each["task"] for each in told["models"]} >= {"churn_90d", "diabetes_12m"}
+    again = inside.score()
+    assert (again["probability"], again["refused"]["code"], again["receipt"]["seq"] > 0) == (None, "sealed", True)
+    batch = {"patient_ids": ["ok-1", "ok-2"], "tasks": ["churn_90d"], "purpose": "care_followup"}
+    lines = inside.client.post("/v1/score/batch", json=batch, headers=inside.as_("outreach")).json()["results"]
+    assert [line["decisions"][0].get("refused", {}).get("code") for line in lines] == ["sealed", None]
+    path = f"/v1/decisions/{decision['decision_id']}"
+    assert _get(inside, path).json()["error"]["code"] == "reason_required"
+    assert _get(inside, path, "cardiology").status_code == 403
+    read = _get(inside, path, **{"X-Access-Reason": "complaint 7"})
+    assert (read.status_code, read.json()["patient_id"]) == (200, "ok-1")
+    assert inside.desk.ledger.latest("read", 1)[0].header["reason"] == "complaint 7"
+    listed = _get(inside, "/v1/decisions?patient_id=ok-1").json()["decisions"]
+    assert {row["patient_id"] for row in listed} == {None}
+    assert _get(inside, "/v1/patients/ok-1/dossier").json()["error"]["code"] == "reason_required"
+
+
+def test_nothing_comes_back_by_events_or_consents(inside: Inside) -> None:
+    _delete(inside, "ok-1")
+    event = {"table": "encounters", "patient_id": "ok-1", "time": CLOCK, "kind": "outpatient", "event_id": "planted-9"}
+    answer = inside.client.post("/v1/events", json={"events": [event]}, headers=inside.as_("outreach")).json()
+    assert answer["results"][0] == {
+        "event_id": None,
+        "version": None,
+        "result": "quarantined",
+        "code": "sealed",
+        "field": "patient_id",
+    }
+    consent = {"consent_id": "c", "patient_id": "ok-1", "purpose": "care_followup", "granted_at": CLOCK}
+    paper = {"method": "app", "evidence_ref": "x", "notice_version": "2025-01", "separate": True}
+    told = inside.client.post("/v1/consents", json=consent | paper, headers=inside.as_("outreach"))
+    assert told.status_code == 404
+    for file, content in _files(inside.hospital.home):
+        assert b"planted-9" not in content, file
+
+
+def test_a_sealing_is_told_to_callers_and_recorded(inside: Inside) -> None:
+    _delete(inside, "ok-1")
+    lines = _get(inside, "/v1/changes", "outreach").text.splitlines()
+    assert '"patient.sealed"' in lines[-1]
+    assert '"ok-1"' in lines[-1]
+    entry = inside.desk.ledger.latest("erasure", 1)[0]
+    assert (entry.header["principal"], entry.header["classes"]) == ("compliance", [])
+    assert "ok-1" not in str(entry.header)
+    assert verify(inside.desk.ledger).faults == ()
+
+
+@pytest.mark.parametrize("who", ["outreach", "scientist", "cardiology", "admin"])
+def test_only_compliance_may_erase(inside: Inside, who: str) -> None:
+    assert _delete(inside, "ok-1", who).status_code == 403
+    assert _delete(inside, "nobody").status_code == 404
+
+
+def test_a_destroyed_key_is_in_no_file_and_the_chain_still_verifies(inside: Inside, tmp_path: Path) -> None:
+    decision = inside.score()
+    inside.client.post(
+        "/v1/score",
+        json={"patient_id": "ok-1", "tasks": ["churn_90d"], "purpose": "care_followup"},
+        headers=inside.as_("outreach") | {"Idempotency-Key": "once"},
+    )
+    home, ledger = inside.hospital.home, inside.desk.ledger
+    key, wrapped = _key(ledger, "ok-1")
+    assert any(wrapped in content for _, content in _files(home))
+    store = EventStore(home / "events.db")
+    told = erase(home, ledger, store, NONE, "ok-1", BY, NOW)
+    store.close()
+    assert (told.tombstone.destroyed_at, told.tombstone.classes) == (NOW, ())
+    ledger.read("SELECT 1")
+    for file, content in _files(home, Path(os.environ["CAREPATH_KEYS"])):
+        assert wrapped not in content, file
+        assert key not in content, file
+        assert key.hex().encode() not in content, file
+    for file, content in _files(home):
+        if file.name.startswith(("events.db", "charts.db")):
+            assert b"ok-1" not in content, file
+    entry = ledger.entry("decision", decision["decision_id"])
+    assert entry is not None
+    with pytest.raises(Sealed):
+        _ = entry.payload
+    assert ledger.patient(entry.header["subject"]) is None
+    assert verify(ledger).faults == ()
+    gone = _get(inside, f"/v1/decisions/{decision['decision_id']}", **{"X-Access-Reason": "complaint"})
+    assert (gone.status_code, gone.json()["error"]["code"]) == (404, "erased")
+    assert inside.score()["refused"]["code"] == "sealed"
+    assert ledger.read(f"SELECT count(*) FROM answers WHERE {ledger._book.holds}", (b'"ok-1"',))[0][0] == 0
+
+
+def test_the_key_goes_when_the_last_class_ends(inside: Inside) -> None:
+    inside.score()
+    home, ledger = inside.hospital.home, inside.desk.ledger
+    store = EventStore(home / "events.db")
+    filed = RULES.model_copy(update={"filed_outpatient": True})
+    told = erase(home, ledger, store, filed, "ok-1", BY, NOW).tombstone
+    assert told.classes == ("decisions", "outpatient_record")
+    assert told.until == NOW - 20 * DAY + RULES.outpatient_days * DAY
+    assert restore(home, ledger, store, told.until - 1) == 0
+    assert ledger.keys.reference("ok-1") is not None
+    assert restore(home, ledger, store, told.until) == 1
+    assert ledger.keys.reference("ok-1") is None
+    assert ledger.latest("key", 1)[0].header["event"] == "destroyed"
+    store.close()
+
+
+def _back_up(file: Path, to: Path) -> None:
+    with sqlite3.connect(to) as target, sqlite3.connect(file) as source:
+        source.backup(target)
+
+
+def _put_back(file: Path, back_up: Path) -> None:
+    for each in file.parent.glob(f"{file.name}*"):
+        each.unlink()
+    shutil.copy(back_up, file)
+
+
+@pytest.mark.parametrize("name", ["events.db", "keystore.db"])
+def test_an_old_back_up_brings_nobody_back(built: Hospital, tmp_path: Path, name: str) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(built.home, home)
+    with served(Hospital(home, built.keys)) as before:
+        before.score()
+        _back_up(home / name, tmp_path / name)
+        store = EventStore(home / "events.db")
+        erase(home, before.desk.ledger, store, NONE, "ok-1", BY, NOW)
+        store.close()
+    _put_back(home / name, tmp_path / name)
+    with served(before.hospital) as again:
+        assert again.score()["refused"]["code"] == "sealed"
+        assert not _held(home, "ok-1")
+        assert again.desk.ledger.keys.reference("ok-1") is None
+        assert again.score(patient_id="ok-2")["probability"] is not None
+
+
+def _held(home: Path, patient_id: str) -> bool:
+    store = EventStore(home / "events.db")
+    found = store.has(patient_id)
+    store.close()
+    return found
+
+
+def test_rows_of_files_in_the_state_folder_go_too(inside: Inside) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    home = inside.hospital.home
+    (home / "jobs").mkdir()
+    pq.write_table(pa.table({"patient_id": ["ok-1", "ok-2"], "y": [1, 0]}), home / "jobs" / "scores.parquet")
+    (home / "jobs" / "scores.ndjson").write_text('{"patient_id": "ok-1"}\n{"patient_id": "ok-11"}\n')
+    (home / "jobs" / "scores.csv").write_text("patient_id,y\nok-1,1\nok-11,0\n")
+    assert _delete(inside, "ok-1").json()["purged"]["file rows"] == 3
+    assert pq.read_table(home / "jobs" / "scores.parquet").to_pylist() == [{"patient_id": "ok-2", "y": 0}]
+    assert (home / "jobs" / "scores.ndjson").read_text() == '{"patient_id": "ok-11"}\n'
+    assert (home / "jobs" / "scores.csv").read_text() == "patient_id,y\nok-11,0\n"
+
+
+def test_the_dossier_holds_everything_and_says_the_rights(inside: Inside) -> None:
+    decision = inside.score()
+    told = _get(inside, "/v1/patients/ok-1/dossier")
+    assert told.status_code == 200
+    found = told.json()
+    assert {each["table"] for each in found["held"]} >= {"patients", "encounters", "consents"}
+    assert len(found["data"]["encounters"]) == 7
+    assert [each["decision_id"] for each in found["decisions"]] == [decision["decision_id"]]
+    assert found["decisions"][0]["reasons"]
+    assert {each["purpose"]: each["stands"] for each in found["consents"]}["care_followup"] is True
+    assert {each["code"] for each in found["rights"]} >= {
+        "access",
+        "correct",
+        "delete",
+        "explain",
+        "object",
+        "withdraw",
+    }
+    assert _get(inside, "/v1/patients/ok-1/dossier", "outreach").status_code == 403
+    assert _get(inside, "/v1/patients/nobody/dossier").status_code == 404
+
+
+def test_rotation_wraps_again_and_forgets_the_old_key(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    with ledger.writing() as appender:
+        appender.append("decision", "d1", {"subject": appender.reference("p1")}, {"margin": 1.5})
+    key, wrapped = _key(ledger, "p1")
+    sealed = ledger.read("SELECT payload FROM entries WHERE id = 'd1'")
+    name, number = ledger.keys.rewrap()
+    assert number == 1
+    entry = ledger.entry("decision", "d1")
+    assert (_key(ledger, "p1")[0], entry.payload if entry else None) == (key, {"margin": 1.5})
+    assert ledger.read("SELECT payload FROM entries WHERE id = 'd1'") == sealed
+    ledger.close()
+    for file, content in _files(tmp_path):
+        assert wrapped not in content, file
+    assert KeyStore(tmp_path / "keystore.db").provider.file.read_text().count(name) == 2  # type: ignore[attr-defined]
