@@ -1,4 +1,4 @@
-"""Public data through the FHIR source: counts per table, and what is set aside."""
+"""Public data through its sources: counts per table, and what is set aside."""
 
 from __future__ import annotations
 
@@ -68,12 +68,68 @@ def test_mimic_on_fhir(public_data: Path, tmp_path: Path) -> None:
     assert set(_counts(diagnoses, "code_system")) == {"ICD-9-CM", "ICD-10-CM"}
     assert pc.all(pc.greater_equal(diagnoses["known_at"], diagnoses["time"])).as_py()
     assert report.unread["MedicationAdministration"] == 56535
+    assert (report.read["MedicationRequest"], report.read["MedicationDispense"]) == (17552, 1082)
+    assert report.unread["MedicationDispense (no supply stated: its MedicationRequest tells)"] == 14293
 
 
 def test_synthea_bundles(public_data: Path, tmp_path: Path) -> None:
     report = ingest("fhir", public_data / "fhir_synthea_r4", tmp_path)
     assert (report.read["Patient"], report.read["Encounter"], report.read["Observation"]) == (30, 779, 3688)
     assert not report.quarantined
+
+
+def test_omop_gibleed(public_data: Path, tmp_path: Path) -> None:
+    report = ingest("omop", public_data / "omop_gibleed", tmp_path)
+    assert {name: report.read[name] for name in ("person", "condition_occurrence", "drug_exposure", "measurement")} == {
+        "person": 2694,
+        "condition_occurrence": 65332,
+        "drug_exposure": 67707,
+        "measurement": 44053,
+    }
+    assert dict(report.quarantined) == {
+        ("observed", "unknown_patient"): 2649,
+        ("prescriptions", "birth_date_after_event"): 1,
+    }
+    assert dict(report.written) == {
+        "encounters": 2074,
+        "diagnoses": 65332,
+        "observations": 45530,
+        "prescriptions": 67706,
+        "patients": 2694,
+        "observed": 4 * 2694,
+    }
+    unmapped = report.document()["unmapped"]["diagnoses"]
+    assert 0 < unmapped["rows"] < 20_000, "unmapped SNOMED is kept and counted"
+    diagnoses = pq.read_table(tmp_path / "diagnoses")
+    assert _counts(diagnoses, "code_system") == {"SNOMED CT": 64853, "ICD-10-CM": 479}
+
+
+def test_omop_synthea(public_data: Path, tmp_path: Path) -> None:
+    report = ingest("omop", public_data / "omop_synthea27nj", tmp_path)
+    assert (report.read["person"], report.read["visit_occurrence"], report.read["measurement"]) == (28, 1791, 10040)
+    assert not report.quarantined and report.written["observed"] == 4 * 28
+    codes = pq.read_table(tmp_path / "diagnoses")["code"].to_pylist()
+    assert not any(code.endswith(".0") for code in codes)
+
+
+def test_mimic_in_omop(public_data: Path, tmp_path: Path) -> None:
+    report = ingest("omop", public_data / "mimic4demo_omop", tmp_path, zone="America/New_York")
+    assert {name: report.read[name] for name in ("person", "visit_occurrence", "condition_occurrence")} == {
+        "person": 100,
+        "visit_occurrence": 852,
+        "condition_occurrence": 16441,
+    }
+    assert (report.read["drug_exposure"], report.written["prescriptions"]) == (18229, 18229)
+    assert not report.quarantined
+    diagnoses = pq.read_table(tmp_path / "diagnoses")
+    counts = _counts(diagnoses, "code_system")
+    assert counts["ICD-9-CM"] + counts["ICD-10-CM"] == 3833, "every billed code, without a vocabulary that says so"
+    assert pc.all(pc.greater_equal(diagnoses["known_at"], diagnoses["time"])).as_py()
+
+
+def test_cdnow(public_data: Path, tmp_path: Path) -> None:
+    report = ingest("cdnow", public_data / "cdnow", tmp_path)
+    assert (report.written["encounters"], report.written["patients"]) == (69659, 23570)
 
 
 def _counts(table: object, column: str) -> dict[str, int]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from features.instants import DAY
 from features.progress import track
-from features.sources.dates import dated, zone_named
+from features.sources.dates import dated, written, zone_named
 from features.sources.draft import Draft, Period, Refusal, Tally
 from features.sources.omop.files import Cdm, identity, named
 from features.sources.omop.people import People
@@ -113,6 +113,8 @@ class Omop:
         def visit(file: str, row: int, *values: Any) -> Iterator[Draft]:
             key, person, day, end_day, at, end_at, concept, site = values
             start, end = dated(day, at, self.zone), dated(end_day, end_at, self.zone)
+            if start and end_at and start.first == start.last:
+                end = written(end_at, self.zone)
             kind = _VISITS.get(identity(concept) or "")
             if start and end and start.first <= end.last < start.last:
                 start = end
