@@ -109,6 +109,30 @@ def history(task: str, home: Home = DEFAULT) -> None:
         typer.echo(wrong, err=True)
 
 
+@app.command()
+def score(
+    lake: Annotated[Path, typer.Option(help="The lake to score, every patient of it.")],
+    tasks: Annotated[str, typer.Option(help="Tasks, parted by commas.")],
+    out: Annotated[Path, typer.Option(help="File to write: .parquet, .csv or .ndjson.")],
+    home: Home = DEFAULT,
+    purpose: Annotated[str | None, typer.Option(help="What for; by default the first that all tasks serve.")] = None,
+    at: Annotated[str | None, typer.Option("--at", "--clock", help="Pin the clock, as for serve.")] = None,
+    identity: Annotated[str, typer.Option(help="Whose name the decisions carry.")] = "operator",
+) -> None:
+    """Score a lake with reasons, every decision on record; run again, a stopped run goes on."""
+    from features.lake import Lake
+    from serving.bulk import Bulk
+    from serving.clock import Clock
+
+    run = Bulk(home, Lake(lake), tuple(tasks.replace(" ", "").split(",")), Clock.at(at), purpose, identity)
+    try:
+        counts = run.write(out)
+    finally:
+        run.close()
+    refused = ", ".join(f"{count} {code}" for code, count in counts.refused.items()) or "none"
+    typer.echo(f"{out}: {counts.scored} scored; refused: {refused}")
+
+
 @app.command(name="verify-ledger")
 def verify_ledger(
     home: Home = DEFAULT,

@@ -206,8 +206,8 @@ class Models:
         return self.plan.vectors(tables, [patient_id], np.array([at], np.int64))[0]
 
     def inputs(self, vector: np.ndarray, task: str) -> np.ndarray:
-        """Return the (features,) inputs of one task's model out of the plan's vector."""
-        return vector[self._inputs[task]]
+        """Return the (..., features) inputs of one task's model out of the plan's vector or vectors."""
+        return vector[..., self._inputs[task]]
 
     def shadowed(self, vector: np.ndarray, task: str) -> dict[str, Any]:
         """Return what the challenger of a task makes of the plan's vector, under ``shadow``; nothing without one."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from serving.models import Served
 from serving.reasons import Choice, choose, group_names, templates
+from training.explanation import Explanation
 
 Origin = Mapping[str, Any]
 _NO_EVENT: Origin = {"event_id": None, "time": None, "known_at": None, "source": None, "n": None}
@@ -29,16 +30,22 @@ def score(served: Served, row: np.ndarray, origins: Mapping[str, Origin]) -> dic
     ExplanationFault
         Base and contributions do not reach the margin.
     """
-    found = served.scorer.explain(row[None, :])
-    by_group = dict(zip(found.groups, found.group_contributions[0].tolist(), strict=True))
+    return told(served, served.scorer.explain(row[None, :]), 0, row, origins)
+
+
+def told(
+    served: Served, found: Explanation, place: int, row: np.ndarray, origins: Mapping[str, Origin]
+) -> dict[str, Any]:
+    """Return the fields of one row of an explanation; arguments as for `score`."""
+    by_group = dict(zip(found.groups, found.group_contributions[place].tolist(), strict=True))
     missing = served.unknown(row)
-    probability = float(found.probability[0])
+    probability = float(found.probability[place])
     return {
         "probability": probability,
         "band": served.band(probability),
-        "margin": float(found.margin[0]),
+        "margin": float(found.margin[place]),
         "base": float(found.base),
-        "contributions": dict(zip(served.scorer.spec.names, found.contributions[0].tolist(), strict=True)),
+        "contributions": dict(zip(served.scorer.spec.names, found.contributions[place].tolist(), strict=True)),
         "group_contributions": by_group,
         "missing": [_named(group) for group in missing],
         "values": _values(served, row, origins),

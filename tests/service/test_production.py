@@ -38,6 +38,19 @@ def ledger_of(hospital: Hospital) -> Ledger:
     return Ledger(hospital.home / "ledger.db")
 
 
+def ask(hospital: Hospital, body: dict[str, Any]) -> httpx.Response:
+    """Ask one score of a service of its own."""
+
+    async def asked() -> httpx.Response:
+        app = application(Desk(hospital.home, Clock.at(CLOCK)))
+        async with app.router.lifespan_context(app):
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+                return await client.post("/v1/score", json=body, headers=hospital.headers("outreach"))
+
+    return asyncio.run(asked())
+
+
 async def _under_load(hospital: Hospital, act: Any, until: str) -> list[Any]:
     """Ask without pause, act once, and stop a few answers after the version awaited is seen."""
     desk = Desk(hospital.home, Clock.at(CLOCK))
@@ -110,16 +123,7 @@ def test_a_challenger_is_recorded_and_never_answered(tmp_path: Path) -> None:
     hospital = build(tmp_path / "home", tmp_path / "work")
     ledger = ledger_of(hospital)
     production.challenge(ledger, hospital.home, propose(tmp_path / "work", "2", 7), "compliance")
-    desk = Desk(hospital.home, Clock.at(CLOCK))
-
-    async def ask() -> httpx.Response:
-        app = application(desk)
-        async with app.router.lifespan_context(app):
-            transport = httpx.ASGITransport(app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
-                return await client.post("/v1/score", json=ASKED, headers=hospital.headers("outreach"))
-
-    told = asyncio.run(ask())
+    told = ask(hospital, ASKED)
     (decision,) = told.json()["decisions"]
     assert decision["model"]["version"] == "1" and "shadow" not in told.text
     entry = ledger.entry("decision", decision["decision_id"])
