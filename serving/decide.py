@@ -19,6 +19,7 @@ from serving import metrics
 from serving.appender import Appender
 from serving.chart import Chart
 from serving.consent import standing
+from serving.coverage import masked, uncovered
 from serving.draft import Draft
 from serving.journal import log
 from serving.models import Models, Served
@@ -157,13 +158,35 @@ def judge(
             draft.refuse(*failed)
         elif too_old:
             draft.refuse("stale")
+        elif (inputs := _readable(models, served, question, consents, born, rules, row)) is None:
+            draft.refuse("no_consent_for_feature_group")
         else:
             assert chart is not None
             origins = chart.origins(question.at, _inputs(models, question)) if origins is None else origins
             with alarmed(served):
-                fields = score(served, models.inputs(row, name), origins)
+                fields = score(served, inputs, origins)
             draft.score(fields | models.shadowed(row, name), stale)
     return drafts
+
+
+def _readable(
+    models: Models,
+    served: Served,
+    question: Question,
+    consents: Sequence[Mapping[str, Any]],
+    born: int | None,
+    rules: Serving,
+    row: np.ndarray,
+) -> np.ndarray | None:
+    """Return the inputs that the patient's consents cover, or None where the model needs more."""
+    inputs = models.inputs(row, served.task.name)
+    hidden = uncovered(
+        models.plan.spec,
+        served,
+        question.purpose,
+        lambda purpose: standing(consents, purpose, question.now, born, rules).refusal is None,
+    )
+    return masked(served, inputs, hidden) if hidden else inputs
 
 
 def unfit(task: Task, columns: Mapping[str, np.ndarray]) -> tuple[str, str, str] | None:

@@ -34,8 +34,11 @@ from serving import approvals
 from serving.access import demo_keys
 from serving.ledger import Ledger
 from training import manifest
-from training.affinity.recommender import CANDIDATES
+from training.affinity.readers import readership
+from training.affinity.recommender import ORDER
 from training.affinity.recommender import spec as affinity_spec
+from training.affinity.state import to_files
+from training.affinity.values import affinity_values
 from training.models import logistic
 from training.models.values import ModelValues
 from training.scorer import Scorer
@@ -144,11 +147,11 @@ def spec_of(task: Task) -> Any:
     return compile_plan(groups, wanted).spec
 
 
-def scorer_of(task: Task, rows: int = 600) -> Scorer:
+def scorer_of(task: Task, rows: int = 600, spec: Any = None) -> Scorer:
     """Fit small trees to made-up vectors: real names, real definitions, no real patients."""
     import lightgbm
 
-    spec = spec_of(task)
+    spec = spec or spec_of(task)
     rng = np.random.default_rng(len(spec.names))
     x = np.round(rng.gamma(2.0, 20.0, (rows, len(spec.names))), 2)
     x[rng.random(x.shape) < 0.3] = np.nan
@@ -168,7 +171,7 @@ def scorer_of(task: Task, rows: int = 600) -> Scorer:
 
 
 def approved(
-    home: Path, work: Path, scorer: Scorer, card: dict[str, Any], beside: dict[str, str] | None = None
+    home: Path, work: Path, scorer: Scorer, card: dict[str, Any], beside: dict[str, str | bytes] | None = None
 ) -> None:
     """Save an artefact and take it through a proposal and its approval."""
     task = scorer.task
@@ -221,27 +224,32 @@ def self_test_scorer() -> Scorer:
     )
 
 
-def affinity() -> tuple[Scorer, str]:
-    """Fit a small head to made-up rows, with the state of the small hospital's items beside it."""
-    task = task_named("content_affinity")
+def affinity(opened: Lake) -> tuple[Scorer, dict[str, str | bytes]]:
+    """Fit a small ranker and head to made-up rows, with the state of the small hospital's items beside them."""
+    import lightgbm
+
+    task, values = task_named("content_affinity"), affinity_values()
     spec = affinity_spec(task.purposes)
     rng = np.random.default_rng(3)
     x = rng.gamma(2.0, 1.0, (500, len(spec.names)))
-    y = (x[:, 0] + 2 * x[:, 5] + rng.normal(size=500) > 6).astype(float)
-    fitted = logistic.fit(x, y, np.arange(500).astype(str), spec.names, spec.names, section("models", ModelValues))
-    scorer = Scorer.of(fitted, task=task.name, horizon_days=1, spec=spec, bands=(0.2, 0.5, 0.8), calibration=(1.0, 0.0))
-    names = [row["content_id"] for row in contents()]
-    state = {
-        "trained_at": NOW - DAY,
-        "half_life_h": 24.0,
-        "items": names,
-        "topics": [row["topics"] for row in contents()],
-        "clinical": {"hypertension": "hypertension"},
-        "recent": [1.0 + number for number in range(len(names))],
-        "week": [2.0 + number for number in range(len(names))],
-        "near": [[[(number + 1) % len(names)], [0.5]] for number in range(len(names))],
-    }
-    return scorer, orjson.dumps(state).decode()
+    wanted = x[:, spec.names.index("readers")] + 2 * x[:, spec.names.index("condition")] - x[:, spec.names.index("age")]
+    settings = {"num_leaves": 7, "min_data_in_leaf": 20, "verbosity": -1, "num_threads": 1, "deterministic": True}
+
+    def booster(y: np.ndarray, objective: str) -> Any:
+        data = lightgbm.Dataset(x, y, feature_name=list(spec.names), params={"verbosity": -1})
+        return lightgbm.train({**settings, "objective": objective, "seed": 1}, data, 30)
+
+    scorer = Scorer.of(
+        Booster(booster((wanted > 3).astype(float), "binary")),
+        task=task.name,
+        horizon_days=1,
+        spec=spec,
+        bands=(0.2, 0.5, 0.8),
+        calibration=(1.0, 0.0),
+    )
+    given = readership(opened, values)
+    state = to_files(given.stage(NOW - DAY, values), given.items)
+    return scorer, {ORDER: booster(wanted, "regression").model_to_string(), **state}
 
 
 def contents() -> list[dict[str, Any]]:
@@ -304,8 +312,8 @@ def build(home: Path, work: Path) -> Hospital:
     for name, card in (("churn_90d", {}), ("diabetes_12m", {}), ("copd_12m", {"exploratory": True})):
         approved(home, work, scorer_of(task_named(name)), card)
     approved(home, work, self_test_scorer(), {})
-    scorer, state = affinity()
-    approved(home, work, scorer, {}, {CANDIDATES: state})
+    scorer, beside = affinity(Lake(work / "lake"))
+    approved(home, work, scorer, {}, beside)
     return Hospital(home, demo_keys(home))
 
 

@@ -1,0 +1,174 @@
+"""Consent where it decides: in the middle of a batch, by feature group, and for those who refuse automation."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+import features
+from features.plan import compile_plan
+from serving import approvals
+from serving.ledger import Ledger
+from tests.service.conftest import Hospital, scorer_of
+from tests.service.inside import ASKED, Inside, made, served
+from training.scorer import Scorer
+from training.task import Task
+from training.tasks import task as task_named
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def hospital(tmp_path_factory: pytest.TempPathFactory) -> Hospital:
+    return made(tmp_path_factory.mktemp("purpose"))
+
+
+@pytest.fixture
+def inside(hospital: Hospital) -> Iterator[Inside]:
+    with served(hospital) as found:
+        yield found
+
+
+def _outcomes(inside: Inside, after: int, patient_id: str) -> list[tuple[int, str]]:
+    """Return (number, outcome) of what the ledger holds of a patient after an entry."""
+    subject = inside.desk.ledger.keys.reference(patient_id)
+    entries = inside.desk.ledger.where("subject = ? AND seq > ?", (subject, after), 10_000)
+    return [(entry.seq, entry.header["outcome"]) for entry in entries if entry.kind == "decision"]
+
+
+def test_no_score_follows_a_withdrawal_in_the_middle_of_batches(inside: Inside) -> None:
+    """Batches run on four threads while consents go: by the ledger's order no score comes after its withdrawal."""
+    batch = {"patient_ids": ["ok-1", "ok-2", "ok-3"], "tasks": ["churn_90d"], "purpose": "care_followup"}
+    stop, faults = threading.Event(), list[int]()
+
+    def score() -> None:
+        while not stop.is_set():
+            answer = inside.client.post("/v1/score/batch", json=batch, headers=inside.as_("outreach"))
+            if answer.status_code != 200:
+                faults.append(answer.status_code)
+
+    threads = [threading.Thread(target=score) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for patient_id in batch["patient_ids"]:
+        for _ in range(5):
+            inside.consent(patient_id, withdrawn_at="2025-06-30T08:00:00+08:00")
+            inside.consent(patient_id)
+        inside.consent(patient_id, withdrawn_at="2025-06-30T08:00:00+08:00")
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not faults
+    for patient_id in batch["patient_ids"]:
+        subject = inside.desk.ledger.keys.reference(patient_id)
+        entries = reversed(inside.desk.ledger.where("subject = ?", (subject,), 100_000))
+        stands, scored, refused = True, 0, 0
+        for entry in entries:
+            if entry.kind == "consent":
+                stands = not entry.header["withdrawn"]
+            elif entry.kind == "decision":
+                assert (entry.header["outcome"] == "scored") is stands, entry.seq
+                scored, refused = scored + stands, refused + (not stands)
+        assert scored > 0
+        assert refused > 0
+        inside.consent(patient_id)
+
+
+def test_a_withdrawal_is_told_to_callers(inside: Inside) -> None:
+    inside.consent("ok-1", withdrawn_at="2025-06-30T08:00:00+08:00")
+    inside.consent("ok-1", automated_decision="objected")
+    lines = inside.client.get("/v1/changes", headers=inside.as_("outreach")).text.splitlines()
+    told = [orjson.loads(line) for line in lines]
+    assert [each["kind"] for each in told if each.get("patient_id") == "ok-1"][-2:] == [
+        "consent.withdrawn",
+        "objection.made",
+    ]
+    inside.consent("ok-1")
+
+
+def test_who_refuses_automation_is_queued_for_a_person(inside: Inside) -> None:
+    decision = inside.score(patient_id="objects")
+    assert (decision["refused"]["code"], decision["refused"]["action"]) == ("objected", "send_to_person")
+    queue = inside.client.get("/v1/decisions?refused=objected", headers=inside.as_("compliance")).json()["decisions"]
+    assert decision["decision_id"] in {each["decision_id"] for each in queue}
+    assert {each["patient_id"] for each in queue} == {"objects"}
+
+
+def test_a_consent_is_an_entry_of_the_ledger(inside: Inside) -> None:
+    inside.consent("ok-2")
+    entry = inside.desk.ledger.latest("consent", 1)[0]
+    assert (entry.header["purpose"], entry.header["withdrawn"], entry.header["principal"]) == (
+        "care_followup",
+        False,
+        "outreach",
+    )
+    assert "ok-2" not in str({**entry.header, "consent_id": ""})
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"separate": False}, "was not asked for separately"),
+        ({"evidence_ref": "ok-3-paper-1"}, "was bundled with another purpose"),
+        ({"basis": "legitimate interest"}, "stands on a basis that is not approved"),
+        ({"granted_at": "2025-07-30T08:00:00+08:00"}, "is not in force yet"),
+    ],
+)
+def test_what_does_not_stand_is_refused_and_says_why(inside: Inside, changes: dict[str, Any], why: str) -> None:
+    inside.consent("ok-3", **changes)
+    decision = inside.score(patient_id="ok-3")
+    inside.consent("ok-3")
+    assert decision["refused"]["code"] == "no_consent"
+    record = inside.client.get(f"/v1/decisions/{decision['decision_id']}", headers=inside.as_("compliance")).json()
+    assert record["consent_why"] == why
+    assert inside.score(patient_id="ok-3")["probability"] is not None
+
+
+def _with_fees(task: Task) -> Scorer:
+    """Fit a model of the task that also reads what was charged, a group declared for marketing alone."""
+    groups = (*features.catalogue(), *task.own)
+    every = compile_plan(groups).spec.features
+    wanted = [each.name for each in every if each.group in task.inputs.clinical_groups or each.group == "fees"]
+    return scorer_of(task, spec=compile_plan(groups, wanted).spec)
+
+
+@pytest.mark.parametrize("maskable", [False, True])
+def test_a_group_without_consent_is_refused_or_masked(tmp_path: Path, maskable: bool) -> None:
+    hospital = made(tmp_path)
+    scorer = _with_fees(task_named("churn_90d"))
+    assert any(scorer.groups[name] == "fees" for name in scorer.used)
+    digest = scorer.save(tmp_path / "fees", {"maskable": ["fees"]} if maskable else {})
+    told = {"task": "churn_90d", "version": "9", "digest": digest, "author": "a", "artefact": str(tmp_path / "fees")}
+    (tmp_path / "proposal.json").write_bytes(orjson.dumps(told))
+    ledger = Ledger(hospital.home / "ledger.db")
+    approvals.approve(tmp_path / "proposal.json", hospital.home, ledger, "compliance")
+    ledger.close()
+    with served(hospital) as inside:
+        found = inside.score("compliance", explain="full" if maskable else "codes")
+        assert found["model"]["version"] == "9"
+        if maskable:
+            values = {each["feature"]: each["value"] for each in found["values"] if each["group"] == "fees"}
+            assert set(values.values()) == {None}
+            assert "fees" in {each["code"] for each in found["missing"]}
+        else:
+            assert (found["refused"]["code"], found["refused"]["action"]) == (
+                "no_consent_for_feature_group",
+                "ask_consent",
+            )
+            assert found["probability"] is None
+        inside.consent("ok-1", 7, consent_id="marketing", purpose="service_marketing", evidence_ref="paper-m")
+        again = inside.score("compliance", explain="full")
+        assert any(each["value"] is not None for each in again["values"] if each["group"] == "fees")
+        for decision in (found, again):
+            path = f"/v1/decisions/{decision['decision_id']}/replay"
+            assert inside.client.post(path, headers=inside.as_("compliance")).json()["verdict"] == "equal"
+
+
+def test_asked_for_another_purpose_than_the_task_serves_is_403(inside: Inside) -> None:
+    body = {**ASKED, "purpose": "health_education"}
+    assert inside.client.post("/v1/score", json=body, headers=inside.as_("outreach")).status_code == 403
