@@ -28,6 +28,7 @@ _SHARED = ""
 """Stands for the patient of tables that belong to none."""
 _SELECT = "SELECT name, rows FROM segments WHERE patient_id = ? AND seq <= ? ORDER BY seq"
 _LAST = "SELECT coalesce(max(seq), 0) FROM segments WHERE patient_id = ? AND seq <= ?"
+_SINCE = "SELECT rows FROM segments WHERE name = ? AND seq > ? ORDER BY seq"
 _INSERT = "INSERT INTO segments (patient_id, name, rows) VALUES (?, ?, ?)"
 _KEEP = "INSERT INTO state (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 _NAMES = (("event_id", "version"), ("content_id",))
@@ -111,6 +112,11 @@ class EventStore:
         if "observed" not in found and (names is None or "observed" in names) and self._state("observed", 0):
             found["observed"] = empty("observed")
         return found
+
+    def since(self, name: str, seq: int) -> Iterator[pa.Table]:
+        """Yield what came in of one table, of every patient, in segments numbered above ``seq``."""
+        for (rows,) in self._db.rows(_SINCE, (name, seq)):
+            yield _unpacked(rows)
 
     def contents(self) -> pa.Table:
         """Return the items, the latest row of each."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,21 +12,27 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from features import instants
+from features.instants import DAY
+from features.tags import tags
 from serving.consent import YEAR_US, Standing, birth, known, standing
 from serving.decide import alarmed, unfit
 from serving.draft import code_version
+from serving.front import front
 from serving.models import Served
 from serving.question import Question
 from serving.reasons import choose, refusal, templates
 from training.affinity.item import Item
 from training.affinity.readers import conditions
-from training.affinity.recommender import Ranked
-from training.affinity.safety import Reader, for_everyone, safe
+from training.affinity.recommender import Listed as Ranked
+from training.affinity.safety import Reader, for_everyone
+from training.affinity.values import AffinityValues
 
 if TYPE_CHECKING:
     from serving.desk import Desk
 
 TASK = "content_affinity"
+POLICY, EVERYONE = "ranked-explore-last-1", "newest-for-everyone-1"
+"""Names of what orders a list, for its log."""
 COARSE = {
     "not_published": "not_current",
     "expired": "not_current",
@@ -50,7 +57,7 @@ class Listed:
 def for_all(desk: Desk, question: Question, k: int, channel: str) -> Listed:
     """Return the list that is the same for everyone; it needs no patient data and no consent."""
     chosen = for_everyone(desk.catalogue.items, question.at)[:k]
-    shown = [_shown(item, slot, None, []) for slot, item in enumerate(chosen, 1)]
+    shown = [_shown(item, slot, None, [], 1.0) for slot, item in enumerate(chosen, 1)]
     return _listed(question, channel, False, None, Standing(None), shown, {}, None)
 
 
@@ -63,11 +70,14 @@ def for_one(desk: Desk, question: Question, k: int, channel: str) -> Listed:
     tables = desk.store.tables(question.patient_id, upto=upto)
     consents, born = known(tables.get("consents"), question.now), birth(tables.get("patients"), question.now)
     consent = standing(consents, question.purpose, question.now, born, desk.settings)
-    refused = consent.refusal
+    sealed = desk.ledger.keys.tombstone(question.patient_id) is not None
+    refused = "sealed" if sealed else consent.refusal
     if refused is None:
         vector = desk.models.vector(tables, question.patient_id, question.at)
         failed = unfit(served.task, desk.models.columns(vector, served.task.cohort.needs))
         refused = failed[0] if failed else None
+    if refused is None and tags().acute(tables, question.patient_id, question.at):
+        refused = "acute_flag"
     if refused is not None:
         return _listed(question, channel, True, served, consent, [], {}, refused, upto)
     reader = Reader(
@@ -75,14 +85,38 @@ def for_one(desk: Desk, question: Question, k: int, channel: str) -> Listed:
         conditions(tables, question.at),
         "sensitive" in consent.categories and channel in desk.settings.private_channels,
     )
-    allowed, withheld = safe(desk.catalogue.items, reader, question.at)
+    display = front(desk).now(desk.store, desk.catalogue.items, question.at)
+    person = display.person(_read(tables, question.at), question.at, reader.age, reader.conditions)
+    seed = secrets.randbits(63)
     with alarmed(served):
-        ranked = recommender.rank(_read(tables, question.at), allowed, reader.conditions, question.at, k)
+        ranked = recommender.recommend(
+            display, person, reader, question.at, k, seed, _tired(tables, question.at, recommender.values)
+        )
+    used = recommender.used_groups
     shown = [
-        _shown(item, place + 1, float(ranked.affinity[place]), _reasons(served, ranked, place))
+        _shown(
+            item,
+            place + 1,
+            float(ranked.affinity[place]),
+            _reasons(ranked, place, used),
+            float(ranked.propensity[place]),
+        )
         for place, item in enumerate(ranked.items)
     ]
-    return _listed(question, channel, True, served, consent, shown, dict(withheld), None, upto)
+    logged = {
+        "eligible": list(ranked.eligible),
+        "score": ranked.score.tolist(),
+        "relative": [dict(zip(ranked.groups, row, strict=True)) for row in ranked.relative.tolist()],
+        "exploring": {
+            "slot": ranked.slot,
+            "probability": recommender.values.exploring.probability,
+            "sampled": list(ranked.sampled),
+            "explored": ranked.explored,
+            "seed": seed,
+        },
+        "popularity_at": instants.iso(display.stage.at),
+    }
+    return _listed(question, channel, True, served, consent, shown, ranked.withheld, None, upto, logged)
 
 
 def _read(tables: Mapping[str, pa.Table], at: int) -> list[tuple[str, int]]:
@@ -90,15 +124,26 @@ def _read(tables: Mapping[str, pa.Table], at: int) -> list[tuple[str, int]]:
     return [(row["content_id"], row["time"]) for row in rows if row.get("content_id") and row["time"] <= at]
 
 
-def _reasons(served: Served, ranked: Ranked, place: int) -> list[dict[str, str]]:
+def _tired(tables: Mapping[str, pa.Table], at: int, values: AffinityValues) -> frozenset[str]:
+    """Return the items shown often enough lately without being opened."""
+    shown: Counter[str] = Counter()
+    for row in known(tables.get("impressions"), at):
+        if row.get("content_id") and at - values.fatigue_days * DAY < row["time"] <= at:
+            shown[row["content_id"]] += -values.fatigue_shown if row.get("clicked") else 1
+    return frozenset(name for name, times in shown.items() if times >= values.fatigue_shown)
+
+
+def _reasons(ranked: Ranked, place: int, used: frozenset[str]) -> list[dict[str, str]]:
     """Word what put the item above this person's other candidates; at least one group is named."""
-    relative = dict(zip(ranked.explanation.groups, ranked.relative[place].tolist(), strict=True))
-    raised = {group: value for group, value in relative.items() if value > 0 and group in served.used_groups}
-    chosen = choose(raised or relative, served.used_groups)
+    relative = dict(zip(ranked.groups, ranked.relative[place].tolist(), strict=True))
+    raised = {group: value for group, value in relative.items() if value > 0 and group in used}
+    chosen = choose(raised or relative, used)
     return [templates().reason(each.group, each.direction, "patient").reason() for each in chosen]
 
 
-def _shown(item: Item, slot: int, affinity: float | None, reasons: list[dict[str, str]]) -> dict[str, Any]:
+def _shown(
+    item: Item, slot: int, affinity: float | None, reasons: list[dict[str, str]], propensity: float
+) -> dict[str, Any]:
     return {
         "content_id": item.content_id,
         "title": item.title,
@@ -106,7 +151,7 @@ def _shown(item: Item, slot: int, affinity: float | None, reasons: list[dict[str
         "slot": slot,
         "affinity": affinity,
         "reasons": reasons,
-        "propensity": 1.0,
+        "propensity": propensity,
     }
 
 
@@ -120,6 +165,7 @@ def _listed(
     withheld: Mapping[str, str],
     refused: str | None,
     upto: int | None = None,
+    logged: Mapping[str, Any] | None = None,
 ) -> Listed:
     list_id, asker = uuid.uuid4().hex, question.principal
     model = None if served is None else served.named()
@@ -149,6 +195,7 @@ def _listed(
         "consent_id": consent.consent_id,
         "notice": consent.notice,
         "channel": channel,
+        "list_policy": POLICY if personalised else EVERYONE,
         "personalised": personalised,
         "as_of": instants.iso(question.at),
         "recorded_at": instants.iso(question.now),
@@ -159,6 +206,7 @@ def _listed(
         "patient_id": question.patient_id,
         "items": list(shown),
         "excluded_items": items,
+        **(logged or {}),
         "refused": answer.get("refused"),
         "probability": None,
     }

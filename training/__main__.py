@@ -25,12 +25,15 @@ def run(
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.name=value over params.yaml")] = None,
     sample: Annotated[float, typer.Option(min=0.0, max=1.0, help="share of the patients: a dry run")] = 1.0,
     estimator: Annotated[str, typer.Option(help="module:function that makes a scikit-learn classifier")] = "",
+    storage: Annotated[str, typer.Option(help="where trials are kept: sqlite:///FILE, postgresql://..., a file")] = "",
+    study: Annotated[str, typer.Option(help="name of the study there: an interrupted one goes on")] = "",
 ) -> None:
     """Train a task and register what came of it."""
     from training.run import run as train
     from training.show import show
 
-    show(train(task, Path(lake) if lake else None, tuple(set_ or ()), trials, sample, estimator))
+    place = Path(lake) if lake else None
+    show(train(task, place, tuple(set_ or ()), trials, sample, estimator, storage, study))
 
 
 @app.command()
@@ -69,15 +72,25 @@ def backtest(
     lake: Annotated[Path, typer.Option(help="folder of canonical tables")],
     begin: Annotated[str, typer.Option("--from", help="first date: 2025-01-31, or a time with offset")],
     end: Annotated[str, typer.Option("--to", help="last date")],
-    out: Annotated[Path, typer.Option(help="figures, over all and by date, as JSON")],
+    out: Annotated[Path | None, typer.Option(help="figures, over all and by date, as JSON")] = None,
     every: Annotated[str, typer.Option(help="from one date to the next, in days")] = "30d",
-    predictions: Annotated[Path | None, typer.Option(help="patient_id, at, score, label as Parquet")] = None,
+    predictions: Annotated[Path | None, typer.Option(help="patient_id, at, score, label or rank as Parquet")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.name=value over params.yaml")] = None,
 ) -> None:
     """Retrain along time with what was known then, and score forward."""
+    from training.tasks import task as task_named
+
+    if task_named(task, tuple(set_ or ())).kind == "affinity":
+        from training.affinity.commands import backtest as rank
+
+        typer.echo(rank(task, lake, (begin, end, every), predictions, out, tuple(set_ or ())))
+        return
+    from features.errors import InputError
     from training.backtest import run_backtest
     from training.show import show_backtest
 
+    if out is None:
+        raise InputError("no file for the figures", where="backtest", remedy="add --out FILE")
     show_backtest(run_backtest(task, lake, begin, end, every, out, predictions, tuple(set_ or ())))
 
 
@@ -106,6 +119,20 @@ def public(
 
     for each in NAMES if name == "all" else (name,):
         show_judged(benchmark(each)())
+
+
+@app.command()
+def refresh(
+    task: Annotated[str, typer.Argument(help="content_affinity")],
+    lake: Annotated[Path, typer.Option(help="folder of canonical tables")],
+    version: Annotated[str, typer.Option(help="registered version; by default the newest")] = "",
+    set_: Annotated[list[str] | None, typer.Option("--set", help="section.name=value over params.yaml")] = None,
+) -> None:
+    """Register a version with the same ranker and today's state of the items: stage 1, daily."""
+    from training.affinity.commands import refresh as renew
+    from training.show import show
+
+    show(renew(task, lake, version, tuple(set_ or ())))
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from training.scorer import Scorer
 from training.task import Task
+from training.tracking.run import Trial
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,9 @@ class Fitted:
     exploratory
         Trained on fewer patients than Riley's shrinkage criterion asks for.
     files
-        Further files of the artefact by name, as text.
+        Further files of the artefact by name: texts, and arrays packed as .npz.
+    trials
+        Settings that were tried.
     held
         Probabilities of rows by models that never saw their patients, and the outcomes of those rows.
     """
@@ -43,7 +46,8 @@ class Fitted:
     attrition: tuple[dict[str, object], ...] = ()
     notes: tuple[str, ...] = ()
     exploratory: bool = False
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str | bytes] = field(default_factory=dict)
+    trials: tuple[Trial, ...] = ()
     held: tuple[np.ndarray, np.ndarray] | None = None
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from features.errors import InputError
 
 NAME = "manifest.json"
+PACKED = ".npz"
 _AGAIN = "fetch the artefact again, or approve another version"
 
 
-def write(folder: Path, files: Mapping[str, str]) -> str:
-    """Write the texts into a new or empty folder with their manifest; return the folder's digest.
+def write(folder: Path, files: Mapping[str, str | bytes]) -> str:
+    """Write texts, and arrays packed as .npz, into a new or empty folder; return the digest of their manifest.
 
     Raises
     ------
@@ -24,7 +25,7 @@ def write(folder: Path, files: Mapping[str, str]) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise InputError("the folder is not empty", where=folder.name, remedy="give a new one")
-    contents = {name: text.encode() for name, text in files.items()}
+    contents = {name: text.encode() if isinstance(text, str) else text for name, text in files.items()}
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())}
     manifest = (json.dumps({"sha256": sums}, indent=2) + "\n").encode()
     for name, content in {**contents, NAME: manifest}.items():
@@ -46,7 +47,29 @@ def digest_of(folder: Path) -> str:
 
 
 def read(folder: Path, digest: str) -> dict[str, str]:
-    """Return file -> text, all of it exactly what the digest was taken of.
+    """Return file -> text, all of it exactly what the digest was taken of; packed arrays are left to `arrays`.
+
+    Raises
+    ------
+    InputError
+        As `contents`.
+    """
+    return {name: held.decode() for name, held in contents(folder, digest).items() if not name.endswith(PACKED)}
+
+
+def arrays(folder: Path, digest: str) -> dict[str, bytes]:
+    """Return the files of packed arrays -> their bytes, checked as `contents` does.
+
+    Raises
+    ------
+    InputError
+        As `contents`.
+    """
+    return {name: held for name, held in contents(folder, digest).items() if name.endswith(PACKED)}
+
+
+def contents(folder: Path, digest: str) -> dict[str, bytes]:
+    """Return file -> bytes, all of it exactly what the digest was taken of.
 
     Raises
     ------
@@ -59,13 +82,13 @@ def read(folder: Path, digest: str) -> dict[str, str]:
     sums = json.loads(manifest)["sha256"]
     for extra in sorted({path.name for path in folder.iterdir()} - {NAME, *sums}):
         raise InputError("the manifest does not list this file", where=extra, remedy=_AGAIN)
-    texts = {}
+    found = {}
     for name, wanted in sums.items():
         content = _bytes(folder, name)
         if hashlib.sha256(content).hexdigest() != wanted:
             raise InputError("its SHA-256 is not the manifest's", where=name, remedy=_AGAIN)
-        texts[name] = content.decode()
-    return texts
+        found[name] = content
+    return found
 
 
 def _bytes(folder: Path, name: str) -> bytes:

@@ -43,6 +43,8 @@ def run(
     trials: int = 0,
     sample: float = 1.0,
     estimator: str = "",
+    storage: str = "",
+    study: str = "",
 ) -> Trained:
     """Train a task and register the version; of a rule, count who meets it.
 
@@ -60,6 +62,8 @@ def run(
         Share of the patients: below 1 a dry run, marked so and never proposable.
     estimator
         ``module:function`` that makes a scikit-learn classifier to be judged instead; never proposable.
+    storage, study
+        Where the trials are kept, so that an interrupted tuning goes on (``training.tune.Search``).
 
     Raises
     ------
@@ -86,7 +90,7 @@ def run(
 
             return run_rule(task, opened)
         if task.kind == "affinity":
-            from training.affinity.recommender import fit_affinity
+            from training.affinity.learn import fit_affinity
 
             fitted = fit_affinity(task, opened, overrides)
         else:
@@ -98,7 +102,7 @@ def run(
                 from training.estimator import run_estimator
 
                 return run_estimator(data, estimator, source, overrides)
-            fitted = fit(data, overrides, trials)
+            fitted = fit(data, overrides, trials, storage, study)
             from training.assessment import assess
 
             return record(fitted, source, overrides, sample, assess(data, fitted, opened, overrides))
@@ -150,7 +154,8 @@ def record(
                 figures,
                 scorer.spec.names,
                 replace(source, counts={k: v for k, v in fitted.population.items() if isinstance(v, int)}),
-                files={
+                fitted.trials,
+                {
                     "card.json": json.dumps(told, ensure_ascii=False, indent=1) + "\n",
                     "evaluation.json": json.dumps({"figures": figures, **trust}, ensure_ascii=False, indent=1) + "\n",
                     "report.html": report(told, trust, judged, figures, code_version()),

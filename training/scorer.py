@@ -138,8 +138,8 @@ class Scorer:
         a, b = self.calibration
         return _probability(a * self.model.margin(self._rows(X)) + b)
 
-    def save(self, folder: Path, card: Mapping[str, Any], beside: Mapping[str, str] | None = None) -> str:
-        """Write the artefact into a new folder and return its digest; further texts stand beside it."""
+    def save(self, folder: Path, card: Mapping[str, Any], beside: Mapping[str, str | bytes] | None = None) -> str:
+        """Write the artefact into a new folder and return its digest; further files stand beside it."""
         a, b = self.calibration
         told = {
             "format": FORMAT,

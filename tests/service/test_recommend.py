@@ -25,8 +25,9 @@ def test_a_list_is_safe_ordered_and_explained(service: Running, outreach: httpx.
     names = [item["content_id"] for item in told["items"]]
     assert len(names) == 5
     assert set(names) <= {row["content_id"] for row in contents()[:8]} - {"c1"}
-    affinity = [item["affinity"] for item in told["items"]]
-    assert affinity == sorted(affinity, reverse=True)
+    assert all(0 < item["affinity"] < 1 for item in told["items"])
+    assert [item["propensity"] for item in told["items"]][:4] == [1.0] * 4
+    assert 0.01 <= told["items"][-1]["propensity"] <= 0.98
     assert [item["slot"] for item in told["items"]] == [1, 2, 3, 4, 5]
     assert all(1 <= len(item["reasons"]) <= 4 for item in told["items"])
     assert told["excluded"] == {"not_current": 2, "not_reviewed": 2, "not_suitable": 3}
@@ -37,6 +38,11 @@ def test_a_list_is_safe_ordered_and_explained(service: Running, outreach: httpx.
     assert entry is not None
     assert entry.receipt.as_dict() == told["receipt"]
     assert [item["content_id"] for item in entry.payload["items"]] == names
+    assert set(names) <= set(entry.payload["eligible"])
+    exploring = entry.payload["exploring"]
+    assert (exploring["slot"], exploring["probability"]) == (5, 0.05)
+    assert set(exploring["sampled"]) <= set(entry.payload["eligible"]) - set(names[:4])
+    assert entry.header["list_policy"] and isinstance(exploring["seed"], int)
 
 
 def test_only_compliance_is_told_why_an_item_is_withheld(outreach: httpx.Client, compliance: httpx.Client) -> None:

@@ -1,16 +1,22 @@
-"""Touches, popularity, similarity, safety and the rolling walk, on worlds small enough to check by eye."""
+"""Touches, stage, columns, safety, arranging and the rolling walk, on worlds small enough to check by eye."""
 
 import numpy as np
 import pytest
 
 from features.instants import DAY
+from training.affinity import similarity
+from training.affinity.arrange import explore, spread
+from training.affinity.catalogue import Catalogue, tfidf
+from training.affinity.columns import Sight, names, rows
 from training.affinity.item import Item
-from training.affinity.ranking import Topics
-from training.affinity.rolling import ndcg, recall, user_days
-from training.affinity.safety import Reader, excluded, for_everyone, safe
-from training.affinity.similarity import similarity
+from training.affinity.judged import ndcg, recall
+from training.affinity.practice import folded
+from training.affinity.readers import Readership
+from training.affinity.safety import REASONS, Gate, Reader, excluded, for_everyone, safe
 from training.affinity.touches import Touches, popularity
 from training.affinity.values import affinity_values
+from training.affinity.walk import Window, user_day
+from training.followup import NEVER
 
 HOUR = DAY // 24
 NOW = 1000 * DAY
@@ -43,6 +49,11 @@ def _with(**changes):
         (_with(expires_at=None), ADULT, "expired"),
         (_with(title="治愈率超过九成"), ADULT, "wording"),
         (_with(title="最好的降压药"), ADULT, "wording"),
+        (_with(title=" "), ADULT, "wording"),
+        (_with(min_age=float("nan")), ADULT, "age"),
+        (_with(contraindications=frozenset({"I10"})), Reader(45.0, frozenset({"I10.x02"})), "contraindicated"),
+        (_with(contraindications=frozenset({"N18"})), ADULT, None),
+        (_with(contraindications=frozenset({"nobody can tell"})), ADULT, "contraindicated"),
         (_with(title="最近天气转凉，第一步做什么"), ADULT, None),
         (_with(min_age=50.0), ADULT, "age"),
         (_with(min_age=18.0), Reader(None), "age"),
@@ -67,7 +78,7 @@ def test_the_list_for_everyone_needs_no_patient():
 
 @pytest.fixture(scope="module")
 def touches():
-    rows = [
+    told = [
         ("u1", "a", 0),
         ("u2", "a", 1),
         ("u1", "b", 2),
@@ -76,8 +87,19 @@ def touches():
         ("u1", "a", 28),
         ("u3", "a", 49),
     ]
-    user, item, hour = (np.array(column) for column in zip(*rows))
+    user, item, hour = (np.array(column) for column in zip(*told))
     return Touches.of(user, item, hour.astype(np.int64) * HOUR, {})
+
+
+@pytest.fixture(scope="module")
+def given(touches):
+    said = (
+        Item("a", "控糖饮食", frozenset({"diabetes"}), author="x"),
+        Item("b", "low salt soup", frozenset({"low_salt"}), author="x"),
+        Item("c", "", author="y"),
+    )
+    nobody = (np.array([0]), np.array([0]), np.array([0]))
+    return Readership(touches, said, np.full(3, NEVER), ("hypertension",), nobody)
 
 
 def test_popularity_halves_and_never_sees_its_own_instant(touches):
@@ -86,45 +108,127 @@ def test_popularity_halves_and_never_sees_its_own_instant(touches):
     assert dict(zip(touches.items, found)) == pytest.approx(expected)
 
 
-def test_similarity_counts_users_in_common(touches):
-    found = similarity(touches, 27 * HOUR, neighbours=5, shrinkage=0.0)
-    places = {name: number for number, name in enumerate(touches.items)}
-    scores = found.scores(np.array([places["a"]]), 3)
-    assert scores[places["b"]] == pytest.approx(1.0) and scores[places["a"]] == 0.0 and scores[places["c"]] == 0.0
+def test_what_becomes_known_late_is_not_seen_before():
+    late = Touches.of(np.array(["u"]), np.array(["a"]), np.array([0]), {}, known=np.array([5 * HOUR]))
+    assert popularity(late, 4 * HOUR, 24.0).sum() == 0 < popularity(late, 6 * HOUR, 24.0).sum()
+    assert late.born[0] == 5 * HOUR
 
 
-def test_a_day_holds_first_touches_of_items_that_were_there(touches):
-    days = touches.user_days(24 * HOUR, 2)
-    names = [{str(touches.users[u]): list(touches.items[i]) for u, i in day.items()} for _, day in days]
-    assert names == [{"u2": ["b"]}, {"u3": ["a"]}]
+def test_neighbours_count_users_in_common():
+    user, item = np.array([0, 1, 0, 1, 2]), np.array([0, 0, 1, 1, 2])
+    common, size = similarity.shared(user, item, 3, 3), np.array([2, 2, 1])
+    found = similarity.neighbours(common, size, 5, 0.0)
+    assert similarity.scores(found, np.array([0])) == pytest.approx([0.0, 1.0, 0.0])
+    assert similarity.scores(found, np.empty(0, np.int64)).tolist() == [0.0, 0.0, 0.0]
 
 
-def test_the_walk_offers_what_is_new_to_the_user_and_uses_the_past_alone(touches):
-    topics = Topics.of([frozenset({"diabetes"}), frozenset({"low_salt"}), frozenset()], {"low_salt": "hypertension"})
-    everything = np.arange(3)
-    found = list(
-        user_days(
-            touches,
-            topics,
-            lambda patient, at: frozenset({"hypertension"}),
-            lambda user, at: everything,
-            24 * HOUR,
-            2,
-            24.0,
-            affinity_values(),
-            baselines=True,
+def test_ease_is_the_closed_form():
+    rng = np.random.default_rng(0)
+    owned = (rng.random((40, 6)) < 0.4).astype(float)
+    user, item = np.nonzero(owned)
+    found = similarity.ease(similarity.shared(user, item, 40, 6), owned.sum(axis=0), 6, 3.0).toarray()
+    inverse = np.linalg.inv(owned.T @ owned + 3.0 * np.eye(6))
+    expected = -inverse / np.diag(inverse)[None, :]
+    np.fill_diagonal(expected, 0)
+    assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_words_are_cut_for_chinese_and_english_and_later_items_do_not_speak():
+    catalogue = Catalogue.of([Item("a", "控糖饮食"), Item("b", "控糖 recipes"), Item("c", "weather"), Item("d")])
+    near = tfidf(catalogue.words, np.array([True, True, True, True]))
+    alike = (near @ near.T).toarray()
+    assert alike[0, 1] > 0.1 and alike[0, 2] == 0 and not catalogue.worded[3]
+    early = tfidf(catalogue.words, np.array([True, True, False, False]))
+    assert (
+        early[:2] - tfidf(Catalogue.of([Item("a", "控糖饮食"), Item("b", "控糖 recipes")]).words, np.ones(2, bool))
+    ).nnz == 0
+
+
+def test_a_window_holds_first_touches_of_items_that_were_there(given):
+    values = affinity_values()
+    first = Window.at(given, 24 * HOUR, DAY, values)
+    second = Window.at(given, 48 * HOUR, DAY, values)
+    assert first.relevant.keys() == {1} and first.relevant[1].tolist() == [1]
+    assert second.relevant.keys() == {2} and second.relevant[2].tolist() == [0]
+    assert Window.at(given, 96 * HOUR, DAY, values) is None
+
+
+def test_the_walk_offers_what_is_new_to_the_user_and_uses_the_past_alone(given):
+    values = affinity_values()
+    day = user_day(given, Window.at(given, 24 * HOUR, DAY, values), 1, values)
+    assert day.candidates.tolist() == [1] and day.opened.tolist() == [True]
+    told = dict(zip(names(values.half_lives_h), day.rows[0]))
+    assert told["age"] == pytest.approx(np.log1p(22)) and told["readers"] == pytest.approx(np.log(2))
+    assert told["origin"] == pytest.approx(np.log(2)) and told["topic"] == 0.0 and told["text"] == 0.0
+    day = user_day(given, Window.at(given, 48 * HOUR, DAY, values), 0, values)
+    assert dict(zip(names(values.half_lives_h), day.rows[0]))["condition"] == 0.0
+
+
+def test_nothing_after_the_cut_changes_a_row(given):
+    values, cut = affinity_values(), 24 * HOUR
+    touches = given.touches
+    kept = touches.time < cut
+    early = Touches(*(getattr(touches, n)[kept] for n in ("user", "item", "time", "known", "weight")),
+                    touches.users, touches.items, touches.born)  # fmt: skip
+    alone = Readership(early, given.items, given.birth, given.names, given.record)
+    for user in range(3):
+        both = [
+            rows(Sight(each.stage(cut, values), each.person(user, cut)), np.array([0, 1])) for each in (given, alone)
+        ]
+        np.testing.assert_array_equal(*both)
+
+
+def test_folds_put_a_part_of_the_past_behind_the_cut(given):
+    fold = folded(given, 96 * HOUR, DAY, 1, 0.2)
+    assert (fold.touches.time <= 72 * HOUR).all() and len(fold.touches.time) == 7
+    assert (fold.touches.born <= 72 * HOUR).all()
+
+
+def test_the_gate_says_what_the_single_filter_says():
+    rng = np.random.default_rng(1)
+    bars = ["diabetes", "pregnancy", "N18", "who knows"]
+    made = [
+        _with(
+            content_id=str(n),
+            title=["控糖", "治愈率", ""][rng.integers(3)],
+            published_at=[None, NOW - 1, NOW, NOW + 1][rng.integers(4)],
+            expires_at=[None, NOW, NOW + 1][rng.integers(3)],
+            reviewers=frozenset(map(str, range(rng.integers(2, 5)))),
+            contraindications=frozenset(rng.choice(bars, rng.integers(0, 2)).tolist()),
+            min_age=[None, 0.0, 18.0, float("nan")][rng.integers(4)],
+            sensitive=[None, True, False][rng.integers(3)],
         )
-    )
-    first, second = found
-    assert list(touches.items[first.candidates]) == ["b"] and first.opened.tolist() == [True]
-    assert list(touches.items[second.candidates]) == ["a", "b"] and second.opened.tolist() == [True, False]
-    columns = dict(zip(("recent", "week", "age", "peers", "topic", "clinical"), first.rows[0]))
-    assert columns["age"] == pytest.approx(np.log1p(22 / 24))
-    assert columns["clinical"] == 1.0 and columns["topic"] == 0.0
-    assert second.scores["newest"][1] > second.scores["newest"][0]
+        for n in range(600)
+    ]
+    gate = Gate(made)
+    for reader in (ADULT, Reader(None), Reader(12.0, frozenset({"N18.3", "pregnancy"}), True)):
+        found = [None if code < 0 else REASONS[code] for code in gate.verdict(reader, NOW)]
+        assert found == [excluded(item, reader, NOW) for item in made]
+        assert len(set(found)) > 5
+
+
+def test_a_list_mixes_topics_and_repeats_none():
+    catalogue = Catalogue.of([Item(str(n), topics=frozenset({"same" if n < 8 else f"t{n}"})) for n in range(12)])
+    order = spread(np.arange(12, 0, -1.0), np.arange(12), catalogue, 10, affinity_values())
+    assert len(set(order.tolist())) == 10 and order[0] == 0
+    assert (order[:8] < 8).sum() == affinity_values().repeat_cap
+
+
+def test_the_exploring_slot_draws_as_often_as_it_says():
+    values = affinity_values()
+    order = np.arange(4)
+    seen = [explore(order, 30, values, seed) for seed in range(4000)]
+    explored = np.array([each.explored for each in seen])
+    assert 0.04 < explored.mean() < 0.06
+    for each in seen[:200]:
+        assert each.order[:3].tolist() == [0, 1, 2] and (each.propensity[:3] == 1).all()
+        assert len(each.sampled) == 5 and not set(each.sampled.tolist()) & {0, 1, 2}
+    drawn = [each for each in seen if each.order[-1] != 3]
+    assert all(each.propensity[-1] == pytest.approx(0.01) for each in drawn)
+    assert np.mean([1 / each.propensity[-1] * (each.order[-1] == 3) for each in seen]) == pytest.approx(1, abs=0.02)
 
 
 def test_ranking_measures_on_a_list_worked_by_hand():
-    opened, score = np.array([True, False, True, False]), np.array([4.0, 3.0, 2.0, 1.0])
-    assert ndcg(opened, score) == pytest.approx((1 + 1 / 2) / (1 + 1 / np.log2(3)))
-    assert recall(opened, score, k=1) == 0.5
+    ordered, relevant = np.array([7, 5, 3, 1]), np.array([3, 7])
+    assert ndcg(ordered, relevant) == pytest.approx((1 + 1 / 2) / (1 + 1 / np.log2(3)))
+    assert recall(ordered, relevant, k=1) == 0.5

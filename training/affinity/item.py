@@ -13,7 +13,7 @@ from features.instants import micros
 
 @dataclass(frozen=True)
 class Item:
-    """One item. Instants are UTC microseconds; None where the catalogue does not say."""
+    """One item. Instants are UTC microseconds; None or empty where the catalogue does not say."""
 
     content_id: str
     title: str = ""
@@ -25,6 +25,10 @@ class Item:
     contraindications: frozenset[str] = frozenset()
     min_age: float | None = None
     sensitive: bool | None = None
+    layer: str = ""
+    department: str = ""
+    author: str = ""
+    language: str = ""
 
     @staticmethod
     def of(row: Mapping[str, Any]) -> Item:
@@ -34,6 +38,7 @@ class Item:
             value = row.get(name)
             return value if value is None or isinstance(value, int) else micros(value)
 
+        texts = {name: str(row.get(name) or "") for name in ("layer", "department", "author", "language")}
         return Item(
             content_id=row["content_id"],
             title=row.get("title") or "",
@@ -45,6 +50,7 @@ class Item:
             contraindications=frozenset(row.get("contraindications") or ()),
             min_age=row.get("min_age"),
             sensitive=row.get("sensitive"),
+            **texts,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,15 +13,19 @@ import pyarrow as pa
 from features.codes import all_codelists
 from features.errors import InputError
 from features.instants import DAY
+from training.affinity.catalogue import Catalogue
 from training.affinity.item import Item, items
-from training.affinity.safety import Reader, excluded
+from training.affinity.person import EDGES, Person
+from training.affinity.stage import Stage, stage
 from training.affinity.touches import Touches
+from training.affinity.values import AffinityValues
 from training.followup import NEVER, codes, final, instants
 
 if TYPE_CHECKING:
     from features.lake import Lake
 
 CODED = ("diagnoses", "prescriptions")
+YEAR = 365.25 * DAY
 
 
 def coded(table: pa.Table) -> dict[str, np.ndarray]:
@@ -40,55 +45,89 @@ def coded(table: pa.Table) -> dict[str, np.ndarray]:
 
 
 def conditions(tables: Mapping[str, pa.Table], at: int) -> frozenset[str]:
-    """Return the codelists of diagnoses and medicines that one patient's events hold, as known at an instant."""
+    """Return the codelists of one patient's diagnoses and medicines, and their raw codes, as known at an instant."""
     found: set[str] = set()
     for name in CODED:
         if name not in tables:
             continue
         table = tables[name]
         known = (instants(table["known_at"]) <= at) & (instants(table["time"]) <= at)
-        found |= set(coded(final(table.filter(pa.array(known)))))
+        events = final(table.filter(pa.array(known)))
+        found |= set(coded(events)) | set(events["code"].drop_null().to_pylist())
     return frozenset(found)
 
 
 @dataclass(frozen=True)
 class Readership:
-    """Items, touches, and what safety and relevance must know of each patient over time.
+    """Items, touches, and what is known of each patient over time.
 
     Parameters
     ----------
     items
         In the order of ``touches.items``.
-    on_record
-        Patient -> (codelist, first known, UTC microseconds) pairs.
     birth
-        Patient -> birth, UTC microseconds.
+        (users,) UTC microseconds, NEVER where unknown.
+    names
+        Codelists that occur in the record.
+    record
+        (user, condition, first known) of every condition on record, by user.
     """
 
     touches: Touches
     items: tuple[Item, ...]
-    on_record: Mapping[str, tuple[tuple[str, int], ...]]
-    birth: Mapping[str, int]
+    birth: np.ndarray
+    names: tuple[str, ...]
+    record: tuple[np.ndarray, np.ndarray, np.ndarray]
 
-    def conditions(self, patient_id: str, at: int) -> frozenset[str]:
-        return frozenset(name for name, known in self.on_record.get(patient_id, ()) if known <= at)
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        return Catalogue.of(self.items)
 
-    def allowed(self, user: int, at: int) -> np.ndarray:
-        """Return the places of the items that safety lets a user see at an instant.
+    @cached_property
+    def _order(self) -> tuple[np.ndarray, np.ndarray]:
+        order = np.argsort(self.touches.user, kind="stable")
+        return order, np.searchsorted(self.touches.user[order], np.arange(len(self.touches.users) + 1))
 
-        A touch shows that a consent to sensitive topics stood; it is taken to stand here.
-        """
-        patient_id = str(self.touches.users[user])
-        birth = self.birth.get(patient_id)
-        age = None if birth is None else (at - birth) / DAY / 365.25
-        reader = Reader(age, self.conditions(patient_id, at), sensitive_consent=True)
-        return np.array(
-            [place for place, item in enumerate(self.items) if excluded(item, reader, at) is None], dtype=np.int64
+    def conditions(self, user: int, at: int) -> frozenset[str]:
+        """Return the codelists that were on a user's record by an instant."""
+        who, what, known = self.record
+        mine = slice(*np.searchsorted(who, [user, user + 1]))
+        return frozenset(self.names[each] for each in what[mine][known[mine] < at])
+
+    def person(self, user: int, at: int) -> Person:
+        """Return a user as known strictly before an instant."""
+        touches, (order, starts) = self.touches, self._order
+        mine = order[starts[user] : starts[user + 1]]
+        mine = mine[(touches.known[mine] < at) & (touches.time[mine] < at)]
+        places, first, row = np.unique(touches.item[mine], return_index=True, return_inverse=True)
+        oldest = np.argsort(first, kind="stable")
+        worth = np.bincount(row, weights=touches.weight[mine], minlength=len(places))
+        born = int(self.birth[user])
+        return Person(
+            places[oldest],
+            touches.time[mine][first[oldest]],
+            worth[oldest],
+            None if born == NEVER else (at - born) / YEAR,
+            self.conditions(user, at),
         )
 
+    def stage(self, at: int, values: AffinityValues) -> Stage:
+        """Return the state of the items, made of what was known strictly before an instant."""
+        from scipy.sparse import csr_array
 
-def readership(lake: Lake, left_out: frozenset[str] = frozenset()) -> Readership:
-    """Read a lake.
+        years = np.where(self.birth == NEVER, -1.0, (at - self.birth) / YEAR)
+        band = np.where(years < 0, 0, 1 + np.searchsorted(EDGES, years, side="right"))
+        held = None
+        if self.names:
+            who, what, known = self.record
+            by = known < at
+            shape = (len(self.touches.users), len(self.names))
+            held = csr_array((np.ones(int(by.sum())), (who[by], what[by])), shape=shape)
+        return stage(self.touches, self.catalogue, at, values, band, held, self.names)
+
+
+def readership(lake: Lake, values: AffinityValues, left_out: frozenset[str] = frozenset()) -> Readership:
+    """Read a lake. Only ``interactions`` must be there; an item that ``contents`` lacks is known by its id alone.
 
     Parameters
     ----------
@@ -98,43 +137,80 @@ def readership(lake: Lake, left_out: frozenset[str] = frozenset()) -> Readership
     Raises
     ------
     InputError
-        The lake has no contents, or nobody opened any.
+        Nobody opened any content.
     """
-    for name in ("contents", "interactions"):
-        if name not in lake.tables():
-            raise InputError(
-                f"the lake has no table '{name}'", where="content affinity", remedy="ingest contents first"
-            )
-    catalogue = {item.content_id: item for item in items(lake.read("contents"))}
+    if "interactions" not in lake.tables():
+        raise InputError(
+            "the lake has no table 'interactions'", where="content affinity", remedy="ingest reading first"
+        )
     opened = final(lake.read("interactions"))
     patient = opened["patient_id"].to_numpy(zero_copy_only=False).astype(object)
-    content = opened["content_id"].to_numpy(zero_copy_only=False)
-    chosen = np.array([p not in left_out and c in catalogue for p, c in zip(patient, content)], dtype=bool)
-    if not chosen.any():
+    content = opened["content_id"].to_numpy(zero_copy_only=False) if "content_id" in opened.column_names else None
+    chosen = np.zeros(len(patient), dtype=bool)
+    if content is not None:
+        chosen = np.array([c is not None and p not in left_out for p, c in zip(patient, content)], dtype=bool)
+    if content is None or not chosen.any():
         raise InputError("nobody opened any content", where="content affinity", remedy="ingest interactions first")
+    catalogue = {item.content_id: item for item in items(lake.read("contents"))}
     published = {name: item.published_at for name, item in catalogue.items() if item.published_at is not None}
-    touches = Touches.of(patient[chosen], content[chosen], instants(opened["time"])[chosen], published)
-    births: dict[str, int] = {}
+    opened = opened.filter(pa.array(chosen))
+    touches = Touches.of(
+        patient[chosen],
+        content[chosen],
+        instants(opened["time"]),
+        published,
+        instants(opened["known_at"]),
+        _worth(opened, values),
+    )
+    birth = np.full(len(touches.users), NEVER)
     if "patients" in lake.tables():
         people = final(lake.read("patients"))
-        born = instants(people["birth_date"])
-        births = {p: int(b) for p, b in zip(people["patient_id"].to_pylist(), born) if b != NEVER}
-    return Readership(touches, tuple(catalogue[name] for name in touches.items), _on_record(lake), births)
+        _place(touches.users, people["patient_id"], instants(people["birth_date"]), birth)
+    names, record = _record(lake, touches.users)
+    known = tuple(catalogue.get(name) or Item(name) for name in touches.items.tolist())
+    return Readership(touches, known, birth, names, record)
 
 
-def _on_record(lake: Lake) -> dict[str, tuple[tuple[str, int], ...]]:
+def _worth(opened: pa.Table, values: AffinityValues) -> np.ndarray:
+    """Weigh each touch by its kind, what was completed as finished too, and by its rating over the mean rating."""
+    other = values.weights.get("other", 1.0)
+    kinds = opened["action"].to_pylist() if "action" in opened.column_names else [None] * opened.num_rows
+    worth = np.array([values.weights.get(kind or "", other) for kind in kinds], dtype=float)
+    if "completed" in opened.column_names:
+        done = np.array([each is True for each in opened["completed"].to_pylist()], dtype=bool)
+        worth += np.where(done, values.weights.get("finish", 0.0), 0.0)
+    if "rating" in opened.column_names:
+        rating = opened["rating"].cast(pa.float64()).to_numpy(zero_copy_only=False)
+        if (rating > 0).any():
+            worth *= np.where(rating > 0, rating / rating[rating > 0].mean(), 1.0)
+    return worth
+
+
+def _place(users: np.ndarray, patient: pa.ChunkedArray, value: np.ndarray, out: np.ndarray) -> None:
+    ids = patient.to_numpy(zero_copy_only=False).astype(str)
+    at = np.minimum(np.searchsorted(users, ids), len(users) - 1)
+    mine = users[at] == ids
+    out[at[mine]] = value[mine]
+
+
+def _record(lake: Lake, users: np.ndarray) -> tuple[tuple[str, ...], tuple[np.ndarray, np.ndarray, np.ndarray]]:
     first: dict[tuple[str, str], int] = {}
     for name in CODED:
         if name not in lake.tables():
             continue
         events = final(lake.read(name))
-        known = instants(events["known_at"])
+        known = np.maximum(instants(events["known_at"]), instants(events["time"]))
         patients = events["patient_id"].to_numpy(zero_copy_only=False)
         for condition, hit in coded(events).items():
-            for patient, moment in zip(patients[hit], known[hit]):
+            for patient, moment in zip(patients[hit], known[hit], strict=True):
                 key = (patient, condition)
                 first[key] = min(first.get(key, NEVER), int(moment))
-    found: dict[str, list[tuple[str, int]]] = {}
-    for (patient, condition), moment in first.items():
-        found.setdefault(patient, []).append((condition, moment))
-    return {patient: tuple(each) for patient, each in found.items()}
+    names = tuple(sorted({condition for _, condition in first}))
+    number = {name: code for code, name in enumerate(names)}
+    ids = np.array([patient for patient, _ in first], dtype=str)
+    place = np.minimum(np.searchsorted(users, ids), len(users) - 1)
+    mine = users[place] == ids if len(ids) else np.zeros(0, dtype=bool)
+    what = np.array([number[condition] for _, condition in first], dtype=np.int64)[mine]
+    moment = np.array(list(first.values()), dtype=np.int64)[mine]
+    order = np.argsort(place[mine], kind="stable")
+    return names, (place[mine][order], what[order], moment[order])

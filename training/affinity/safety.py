@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
+import numpy as np
+
+from features.codes import all_codelists
 from training.affinity.item import Item
 from training.affinity.values import affinity_values
 
 Reason = Literal["not_published", "not_reviewed", "expired", "wording", "age", "contraindicated", "sensitive"]
+REASONS: tuple[Reason, ...] = get_args(Reason)
+"""In the order in which an item is asked; the first that holds is told."""
+_CODE = re.compile(r"[A-Za-z]?\d[\w.+-]*")
 
 
 @dataclass(frozen=True)
@@ -23,26 +29,37 @@ class Reader:
     age
         Years, None where unknown (an item with a minimum age is then withheld).
     conditions
-        Names of the codelists on record (diagnoses, medicines) and life stages (``pregnancy``).
+        Names of the codelists on record (diagnoses, medicines), life stages (``pregnancy``), and the raw
+        codes of the record.
     sensitive_consent
-        True where a separate consent to sensitive topics stands.
+        True where a consent to sensitive topics stands and the channel is not shared.
     """
 
     age: float | None
     conditions: frozenset[str] = frozenset()
     sensitive_consent: bool = False
 
+    def has(self, contraindication: str) -> bool:
+        """Say whether a contraindication holds, or cannot be told: a name that no record could answer holds."""
+        if contraindication in self.conditions:
+            return True
+        if contraindication in _askable():
+            return False
+        plain = _plain(contraindication)
+        if not _CODE.fullmatch(contraindication):
+            return True
+        return any(_plain(each).startswith(plain) for each in self.conditions)
+
 
 def unfit(item: Item, at: int) -> Reason | None:
     """Return why nobody may be shown an item at an instant, or None."""
-    values = affinity_values()
     if item.published_at is None or item.published_at > at:
         return "not_published"
-    if len(item.reviewers) < values.reviewers:
+    if len(item.reviewers) < affinity_values().reviewers:
         return "not_reviewed"
     if item.expires_at is None or item.expires_at <= at:
         return "expired"
-    if _claims(values.forbidden).search(item.title):
+    if worded_badly(item):
         return "wording"
     return None
 
@@ -52,13 +69,19 @@ def excluded(item: Item, reader: Reader, at: int) -> Reason | None:
     found = unfit(item, at)
     if found:
         return found
-    if item.min_age and (reader.age is None or reader.age < item.min_age):
+    least = item.min_age
+    if least is not None and least != 0 and not (reader.age is not None and reader.age >= least):
         return "age"
-    if item.contraindications & reader.conditions:
+    if any(reader.has(each) for each in item.contraindications):
         return "contraindicated"
     if item.sensitive is not False and not reader.sensitive_consent:
         return "sensitive"
     return None
+
+
+def worded_badly(item: Item) -> bool:
+    """Say whether the title makes a claim that is forbidden, or there is no title to read."""
+    return not item.title.strip() or bool(_claims(affinity_values().forbidden).search(item.title))
 
 
 def safe(items: Iterable[Item], reader: Reader, at: int) -> tuple[list[Item], dict[str, Reason]]:
@@ -81,6 +104,69 @@ def for_everyone(items: Iterable[Item], at: int) -> list[Item]:
         if unfit(item, at) is None and not item.contraindications and not item.min_age and item.sensitive is False
     ]
     return sorted(open_to_all, key=lambda item: (-(item.published_at or 0), item.content_id))
+
+
+class Gate:
+    """The same filters for one person over a whole catalogue, in a few passes over arrays.
+
+    Parameters
+    ----------
+    items
+        The catalogue, in the order of the answers.
+    """
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        values = affinity_values()
+        never, always = np.iinfo(np.int64).max, np.iinfo(np.int64).min
+
+        def instant(name: str, absent: int) -> np.ndarray:
+            found = (getattr(item, name) for item in items)
+            return np.array([absent if each is None else each for each in found], dtype=np.int64)
+
+        self._published = instant("published_at", never)
+        self._expires = instant("expires_at", always)
+        self._reviewed = np.array([len(item.reviewers) >= values.reviewers for item in items], dtype=bool)
+        self._worded = np.array([not worded_badly(item) for item in items], dtype=bool)
+        self._age = np.array([item.min_age or 0.0 for item in items], dtype=float)
+        self._sensitive = np.array([item.sensitive is not False for item in items], dtype=bool)
+        barred: dict[str, list[int]] = {}
+        for place, item in enumerate(items):
+            for name in item.contraindications:
+                barred.setdefault(name, []).append(place)
+        self._barred = {name: np.array(places, dtype=np.int64) for name, places in barred.items()}
+
+    def verdict(self, reader: Reader, at: int) -> np.ndarray:
+        """Return (items,) -1 where the person may see an item, else the place of the reason in REASONS."""
+        contraindicated = np.zeros(len(self._age), dtype=bool)
+        for name, places in self._barred.items():
+            if reader.has(name):
+                contraindicated[places] = True
+        young = self._age != 0
+        if reader.age is not None:
+            young &= ~(reader.age >= self._age)
+        holds: tuple[np.ndarray, ...] = (
+            self._published > at,
+            ~self._reviewed,
+            self._expires <= at,
+            ~self._worded,
+            young,
+            contraindicated,
+            self._sensitive & (not reader.sensitive_consent),
+        )
+        found = np.full(len(young), -1, dtype=np.int8)
+        for place in range(len(REASONS) - 1, -1, -1):
+            found[holds[place]] = place
+        return found
+
+
+@functools.cache
+def _askable() -> frozenset[str]:
+    """Names that a record answers: a patient without them does not have them, as far as anyone knows."""
+    return frozenset(each.name for each in all_codelists())
+
+
+def _plain(code: str) -> str:
+    return code.replace(".", "").upper()
 
 
 @functools.cache

@@ -1,60 +1,122 @@
-"""Item similarity: shrunk cosine between the sets of users that touched two items."""
+"""Collaborative stage 1: item-to-item weights from the users that touched both, kept sparse."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.affinity.touches import Touches
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
-@dataclass(frozen=True)
-class Similarity:
-    """The nearest neighbours of every item, rows as in compressed sparse rows.
+def shared(user: np.ndarray, item: np.ndarray, users: int, items: int) -> csr_array:
+    """Return the (items, items) counts of users in common; ``user`` and ``item`` are distinct pairs."""
+    from scipy.sparse import csr_array
 
-    Parameters
-    ----------
-    starts
-        (items + 1,) where each item's neighbours start.
-    neighbour, weight
-        Places of the neighbours and their similarity.
-    """
-
-    starts: np.ndarray
-    neighbour: np.ndarray
-    weight: np.ndarray
-
-    def scores(self, history: np.ndarray, count: int) -> np.ndarray:
-        """Return (count,) the mean similarity of every item to the items of a history, 0 without one."""
-        found = np.zeros(count)
-        for item in history:
-            row = slice(self.starts[item], self.starts[item + 1])
-            found[self.neighbour[row]] += self.weight[row]
-        return found / max(len(history), 1)
+    owned = csr_array((np.ones(len(user), dtype=np.float32), (item, user)), shape=(items, users))
+    return csr_array(owned @ owned.T)
 
 
-def similarity(touches: Touches, at: int, neighbours: int, shrinkage: float) -> Similarity:
-    """Return the similarity made of the touches strictly before an instant.
+def neighbours(common: csr_array, size: np.ndarray, kept: int, shrinkage: float) -> csr_array:
+    """Return each item's nearest items by shrunk cosine.
 
     The cosine n_ij / sqrt(n_i n_j) is shrunk by n_ij / (n_ij + shrinkage), so that two items with
     one user in common are not taken for the same.
+
+    Parameters
+    ----------
+    common
+        As `shared` gives it.
+    size
+        (items,) users of each item.
+    """
+    found = common.copy()
+    row = np.repeat(np.arange(len(size)), np.diff(found.indptr))
+    both = found.data
+    weight = both / np.sqrt(size[row] * size[found.indices]) * both / (both + shrinkage)
+    found.data = np.where(row == found.indices, 0.0, weight)
+    found.eliminate_zeros()
+    return _strongest(found, kept)
+
+
+def ease(common: csr_array, size: np.ndarray, kept: int, ridge: float, least: int = 2) -> csr_array:
+    """Return the strongest weights of EASE (Steck 2019): B = -P / diag(P), P = (G + ridge I)^-1, diagonal 0.
+
+    Items with fewer than ``least`` users have no weights: one user says nothing of pairs.
+    """
+    from scipy.linalg import lapack
+    from scipy.sparse import csr_array
+
+    there = np.flatnonzero(size >= least)
+    if not len(there):
+        return csr_array(common.shape, dtype=np.float64)
+    gram = common[there][:, there].toarray().astype(np.float32)
+    gram[np.diag_indices(len(there))] += np.float32(ridge)
+    factor, _ = lapack.spotrf(gram, lower=0, overwrite_a=1)
+    inverse, _ = lapack.spotri(factor, lower=0, overwrite_c=1)
+    inverse = np.triu(inverse) + np.triu(inverse, 1).T
+    weights = -inverse / np.diag(inverse)[None, :]
+    np.fill_diagonal(weights, 0.0)
+    kept = min(kept, len(there) - 1)
+    if kept < 1:
+        return csr_array(common.shape, dtype=np.float64)
+    best = np.argpartition(-np.abs(weights), kept - 1, axis=1)[:, :kept]
+    row = np.repeat(there, kept)
+    values = np.take_along_axis(weights, best, axis=1).ravel().astype(np.float64)
+    return csr_array((values, (row, there[best.ravel()])), shape=common.shape)
+
+
+def followed(
+    user: np.ndarray, item: np.ndarray, recent: np.ndarray, users: int, items: int, weight: np.ndarray, kept: int
+) -> csr_array:
+    """Return (items, items): of those who once touched i, how much they touched j lately.
+
+    Each user counts 1 / number of items touched, so that who reads everything says little. Multiplied by a
+    person's history it is the recent popularity among similar readers.
+
+    Parameters
+    ----------
+    user, item
+        Distinct pairs.
+    recent
+        Places among the pairs that are recent.
+    weight
+        (recent,) how recent.
     """
     from scipy.sparse import csr_array
 
-    past = touches.before(at)
-    count = len(touches.items)
-    pairs = np.unique(touches.user[past].astype(np.int64) * count + touches.item[past])
-    users, items = pairs // count, pairs % count
-    owned = csr_array((np.ones(len(pairs)), (items, users)), shape=(count, len(touches.users)))
-    common = (owned @ owned.T).tocoo()
-    size = np.bincount(items, minlength=count)
-    apart = common.row != common.col
-    row, col, both = common.row[apart], common.col[apart], common.data[apart]
-    weight = both / np.sqrt(size[row] * size[col]) * both / (both + shrinkage)
-    order = np.lexsort((col, -weight, row))
-    row, col, weight = row[order], col[order], weight[order]
-    start = np.searchsorted(row, np.arange(count))
-    kept = np.arange(len(row)) - start[row] < neighbours
-    starts = np.concatenate([[0], np.cumsum(np.bincount(row[kept], minlength=count))])
-    return Similarity(starts, col[kept].astype(np.int32), weight[kept])
+    count = np.bincount(user, minlength=users)
+    owned = csr_array((1 / count[user], (item, user)), shape=(items, users))
+    lately = csr_array((weight, (user[recent], item[recent])), shape=(users, items))
+    return _strongest(csr_array(owned @ lately), kept)
+
+
+def scores(weights: csr_array, history: np.ndarray, worth: np.ndarray | None = None) -> np.ndarray:
+    """Return (items,) the sum of the history's rows, each times its worth, over the square root of its length."""
+    count = weights.shape[1]
+    if not len(history):
+        return np.zeros(count)
+    starts, ends = weights.indptr[history], weights.indptr[history + 1]
+    length = ends - starts
+    places = np.repeat(starts - np.concatenate([[0], np.cumsum(length)[:-1]]), length) + np.arange(length.sum())
+    value = weights.data[places] if worth is None else weights.data[places] * np.repeat(worth, length)
+    return np.bincount(weights.indices[places], weights=value, minlength=count) / np.sqrt(len(history))
+
+
+def _strongest(found: csr_array, kept: int) -> csr_array:
+    """Return the rows cut to their so many largest values, earlier columns first among equals."""
+    from scipy.sparse import csr_array
+
+    found.sort_indices()
+    chosen = np.ones(found.nnz, dtype=bool)
+    for row in np.flatnonzero(np.diff(found.indptr) > kept):
+        mine = slice(found.indptr[row], found.indptr[row + 1])
+        value = found.data[mine]
+        least = np.partition(value, len(value) - kept)[len(value) - kept]
+        surplus = np.flatnonzero(value == least)[kept - int((value > least).sum()) :]
+        keep = value >= least
+        keep[surplus] = False
+        chosen[mine] = keep
+    starts = np.concatenate([[0], np.cumsum(chosen)])[found.indptr]
+    return csr_array((found.data[chosen].astype(np.float64), found.indices[chosen], starts), shape=found.shape)

@@ -1,0 +1,97 @@
+"""Arrange: from scores to the slots of a list: topics and layers mixed, nothing repeated, one slot exploring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from training.affinity.catalogue import Catalogue
+from training.affinity.values import AffinityValues
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """A list with what its logging needs.
+
+    Parameters
+    ----------
+    order
+        (k,) places among the candidates, best first.
+    propensity
+        (k,) probability of each item in its slot, over the policy's own randomness.
+    slot
+        The exploring slot, from 1; 0 where there is none.
+    sampled
+        Places among the candidates that the exploring slot drew from.
+    explored
+        Whether it did draw.
+    """
+
+    order: np.ndarray
+    propensity: np.ndarray
+    slot: int
+    sampled: np.ndarray
+    explored: bool
+
+
+def spread(
+    score: np.ndarray, candidates: np.ndarray, catalogue: Catalogue, k: int, values: AffinityValues
+) -> np.ndarray:
+    """Return (k,) places among the candidates: greedily the best, less what a topic or layer shown before costs.
+
+    At most ``repeat_cap`` items of one topic stand in ten slots, while others remain.
+    """
+    reach = min(len(score), 6 * k + 20)
+    head = np.argpartition(-score, reach - 1)[:reach] if reach < len(score) else np.arange(len(score))
+    head = head[np.lexsort((head, -score[head]))]
+    topics = [frozenset(catalogue.topics.indices[slice(*catalogue.topics.indptr[[place, place + 1]])].tolist())
+              for place in candidates[head]]  # fmt: skip
+    layers = catalogue.facets["layer"][candidates[head]]
+    worth = score[head].copy()
+    left = np.ones(len(head), dtype=bool)
+    cap = max(1, round(values.repeat_cap * k / 10)) if k > 1 else 1
+    shown: dict[int, int] = {}
+    order: list[int] = []
+    while len(order) < min(k, len(head)):
+        open_ = left & np.array([all(shown.get(topic, 0) < cap for topic in each) for each in topics])
+        pool = np.flatnonzero(open_ if open_.any() else left)
+        best = int(pool[np.argmax(worth[pool])])
+        order.append(best)
+        left[best] = False
+        for topic in topics[best]:
+            shown[topic] = shown.get(topic, 0) + 1
+        same = np.array([len(each & topics[best]) / max(len(each | topics[best]), 1) for each in topics])
+        same += (layers == layers[best]) & (layers >= 0)
+        worth = worth - values.diversity * same
+    return head[order]
+
+
+def explore(order: np.ndarray, count: int, values: AffinityValues, seed: int) -> Arranged:
+    """Open the last slot to a draw from a few candidates sampled uniformly outside the slots before it.
+
+    The propensity is that of (item, slot) given the sample, which is logged: 1 - p + p / M for what would
+    stand there anyway if it was sampled too, 1 - p if not, p / M for the others sampled.
+
+    Parameters
+    ----------
+    order
+        (k,) places of the list without exploring.
+    count
+        Number of candidates.
+    """
+    given = values.exploring
+    propensity = np.ones(len(order))
+    if not len(order) or not given.probability:
+        return Arranged(order, propensity, 0, np.empty(0, np.int64), False)
+    rng = np.random.default_rng(seed)
+    others = np.setdiff1d(np.arange(count), order[:-1])
+    sampled = np.sort(rng.choice(others, min(given.candidates, len(others)), replace=False))
+    explored = bool(rng.random() < given.probability)
+    drawn = int(rng.choice(sampled))
+    final = order.copy()
+    if explored:
+        final[-1] = drawn
+    share = given.probability / len(sampled)
+    propensity[-1] = (1 - given.probability) * (final[-1] == order[-1]) + share * bool(np.isin(final[-1], sampled))
+    return Arranged(final, propensity, len(order), sampled, explored)

@@ -1,0 +1,98 @@
+"""What the commands of ``python -m training`` do for content affinity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from features.errors import InputError
+
+if TYPE_CHECKING:
+    from training.run import Trained
+
+PARTS = ("history 0", "history 1-4", "history 5-19", "history 20+")
+
+
+def backtest(
+    name: str,
+    lake: Path,
+    days: tuple[str, str, str],
+    predictions: Path | None = None,
+    out: Path | None = None,
+    overrides: tuple[str, ...] = (),
+) -> str:
+    """Run the backtest of content affinity and return what is said of it.
+
+    Parameters
+    ----------
+    days
+        First day, last day, step.
+
+    Raises
+    ------
+    InputError
+        Another task; a lake or days that cannot be judged.
+    """
+    from features.lake import Lake
+    from training.affinity.backtest import backtest as roll
+    from training.tasks import task
+
+    if task(name, overrides).kind != "affinity":
+        raise InputError(f"'{name}' does not rank content", where="backtest", remedy="give content_affinity")
+    found = roll(Lake(lake), *days, overrides)
+    found.write(predictions, out)
+    return told(found.report)
+
+
+def refresh(name: str, lake: Path, version: str = "", overrides: tuple[str, ...] = ()) -> Trained:
+    """Register a version with the ranker of another and the state of the items at the lake's end.
+
+    Raises
+    ------
+    InputError
+        Another task, no version yet, a lake in which nobody read.
+    """
+    from features.lake import Lake
+    from training import manifest, tracking
+    from training.affinity.learn import refreshed
+    from training.run import record
+    from training.tasks import task as task_named
+
+    task = task_named(name, overrides)
+    if task.kind != "affinity":
+        raise InputError(f"'{name}' has no state to refresh", where="refresh", remedy="give content_affinity")
+    folder = tracking.fetch(name, version or tracking.latest(name).version)
+    opened = Lake(lake)
+    source = tracking.Source(lake.resolve().name, opened.digest, opened.manifest, path=str(lake.resolve()))
+    return record(refreshed(task, folder, manifest.digest_of(folder), opened, overrides), source, overrides)
+
+
+def told(report: dict[str, Any]) -> str:
+    """Return the report's main figures as lines."""
+    overall = report["overall"]
+    lines = [
+        f"{report['from'][:10]} to {report['to'][:10]}, every {report['every']}: {report['user_days']:,} user-days of "
+        f"{report['patients']:,} patients; {report['user_days_without_relevant']:,} user-days with nothing new dropped",
+        f"reference: {report['reference']} (strongest in hindsight); {report['fits']} fits, "
+        f"{report['cpu_seconds']:g} s of CPU",
+        "",
+        f"{'':24}{'ours':>8}{'reference':>11}{'gain':>8}  95 % interval",
+    ]
+    parts = {"overall": overall} | {name: report["parts"][name] for name in PARTS if name in report["parts"]}
+    parts |= {name: report[name] for name in ("cold_patients", "cold_items")}
+    for name, part in parts.items():
+        for measure in ("ndcg10", "recall20"):
+            if measure not in part:
+                continue
+            gain = part[f"{measure}_gain"]
+            lines.append(
+                f"{name + ' ' + measure:24}{part[measure]['value']:8.3f}{part[f'{measure}_reference']['value']:11.3f}"
+                f"{gain['value']:+8.3f}  [{gain['lo']:+.3f}, {gain['hi']:+.3f}]  n={part['user_days']:,}"
+            )
+    lines += ["", "NDCG@10 of the baselines"]
+    lines += [f"  {name:22}{value:8.3f}" for name, value in overall["ndcg10_baselines"].items()]
+    lines.append(
+        f"coverage {report['coverage']:.3f}, novelty {report['novelty_bits']} bits, "
+        f"topic calibration {report['topic_calibration_kl']} nats"
+    )
+    return "\n".join(lines)
