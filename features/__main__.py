@@ -11,6 +11,7 @@ import typer
 
 from features import ingest
 from features.commands import Commands
+from features.identity import commands as identities
 
 if TYPE_CHECKING:
     from features.asking import Asking
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(cls=Commands, add_completion=False, no_args_is_help=True, help="Events in, patient vectors out.")
 app.add_typer(ingest.app, name="ingest")
 app.command()(ingest.codes)
+app.add_typer(identities.app, name="identities")
 Groups = Annotated[
     list[str] | None,
     typer.Option(help="File of one's own groups, in place of the catalogue; may be repeated; 'catalogue' adds it."),

@@ -1,0 +1,1 @@
+"""One person, one record: who is who across a hospital's systems, kept encrypted and apart from the lake."""
