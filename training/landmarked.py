@@ -42,8 +42,13 @@ def judged(data: Dataset, overrides: tuple[str, ...] = ()) -> SampleSize:
     return found
 
 
-def fit(data: Dataset, overrides: tuple[str, ...] = (), trials: int = 0) -> Fitted:
+def fit(data: Dataset, overrides: tuple[str, ...] = (), trials: int = 0, storage: str = "", study: str = "") -> Fitted:
     """Fit, choose, calibrate and judge a task's model.
+
+    Parameters
+    ----------
+    trials, storage, study
+        Settings of LightGBM to try, and where the trials are kept (``training.tune.Search``).
 
     Raises
     ------
@@ -59,10 +64,15 @@ def fit(data: Dataset, overrides: tuple[str, ...] = (), trials: int = 0) -> Fitt
             raise TooFew(data, f"the {part} part holds one class only; {size.text}")
     x, y, patient = data.rows("train")
     weight = data.weight[data.parts.rows("train")]
+    judging = section("evaluation", EvaluationValues, overrides)
+    tuning = None
     if trials:
-        from training.tune import tuned
+        from training.tune import Rows, Search, tuned
 
-        values = tuned(x, y, patient, names, task.inputs.monotone, values, trials)
+        at = data.at[data.parts.rows("train")]
+        rows = Rows(x, y, weight, patient, at, names, task.inputs.monotone, task.horizon_days)
+        tuning = tuned(rows, values, Search(trials, storage, study), judging.leaves)
+        values = tuning.values
     core = tuple(name for name in task.inputs.core if name in names)
 
     def simple(x: np.ndarray, y: np.ndarray, patient: np.ndarray, weight: np.ndarray) -> Candidate:
@@ -83,7 +93,6 @@ def fit(data: Dataset, overrides: tuple[str, ...] = (), trials: int = 0) -> Fitt
     )
     seen = y
     x, y, _ = data.rows("test")
-    judging = section("evaluation", EvaluationValues, overrides)
     found = evaluate(data, scorer.probability(x), judging)
     patients, events = data.count()
     return Fitted(
@@ -101,7 +110,7 @@ def fit(data: Dataset, overrides: tuple[str, ...] = (), trials: int = 0) -> Fitt
         },
         model={
             "kind": scorer.kind,
-            "choice": choice.text,
+            "choice": choice.text + (f"; tuning: {tuning.text}" if tuning else ""),
             "log_loss": choice.loss,
             "calibration": {"a": a, "b": b},
             "bands": list(scorer.bands),
@@ -112,7 +121,8 @@ def fit(data: Dataset, overrides: tuple[str, ...] = (), trials: int = 0) -> Fitt
         | {f"logistic.{k}": v for k, v in values.logistic.model_dump().items()}
         | {"seed": values.seed, "trials": trials, "winner": scorer.kind},
         attrition=tuple(data.log.rows()),
-        notes=(choice.text, data.parts.note, f"{size.verdict}: {size.text}"),
+        notes=(choice.text, *((tuning.text,) if tuning else ()), data.parts.note, f"{size.verdict}: {size.text}"),
         exploratory=size.verdict == "exploratory",
         held=(choice.probability, seen),
+        trials=tuning.trials if tuning else (),
     )

@@ -1,65 +1,254 @@
-"""Optuna: the only file that knows it. Settings of LightGBM by patient-grouped folds of the train part."""
+"""Optuna: the only file that knows it. Settings of LightGBM by patient-grouped, time-forward folds of the train part.
+
+What is shared is done once: the values are binned once for all folds and trials, the folds are the
+same for all trials, and a trial that is behind the middle of the others after a fold is pruned.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training.models import lightgbm
+from features.errors import InputError
+from features.progress import track
+from training.dataset import Folds
+from training.models.clip import bounds, clipped
+from training.models.lightgbm import settings
 from training.models.logistic import log_loss
 from training.models.values import ModelValues
-from training.split import draw
 from training.task import Direction
+from training.tracking.run import Trial
+
+if TYPE_CHECKING:
+    import lightgbm
+    import optuna
 
 FOLDS = 3
+COST = "trees x leaves"
+SEARCHED = ("num_leaves", "learning_rate", "min_data_in_leaf", "lambda_l2", "feature_fraction")
 
 
-def tuned(
-    x: np.ndarray,
-    y: np.ndarray,
-    patient_id: np.ndarray,
-    names: tuple[str, ...],
-    monotone: Mapping[str, Direction],
-    values: ModelValues,
-    trials: int,
-) -> ModelValues:
-    """Return the settings with the least log loss over folds of patients.
+@dataclass(frozen=True)
+class Search:
+    """Where the trials are kept: nowhere, or under a name in a storage that a later run goes on with.
 
     Parameters
     ----------
-    x, y, patient_id
-        The train part.
     trials
-        How many settings to try; those of params.yaml are tried first.
+        How many in all, those of earlier runs included.
+    storage
+        ``sqlite:///FILE``, ``postgresql://...`` or a file (a journal); empty for memory.
+    study
+        Name of the study in the storage.
+    """
+
+    trials: int
+    storage: str = ""
+    study: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.storage) != bool(self.study):
+            raise InputError("one without the other", where="--storage, --study", remedy="give both, or none")
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The settings that won, every trial, and why it won in one sentence."""
+
+    values: ModelValues
+    trials: tuple[Trial, ...]
+    text: str
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The train part.
+
+    Parameters
+    ----------
+    x, y, weight, patient_id, at
+        (n, ...) rows in any order.
+    names, monotone
+        Features, and those whose direction is sure.
+    horizon_days
+        Embargo between what a fold learns from and what it is tested on.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+    patient_id: np.ndarray
+    at: np.ndarray
+    names: tuple[str, ...]
+    monotone: Mapping[str, Direction]
+    horizon_days: int
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the rows: a study belongs to its data."""
+        told = hashlib.sha256(repr((self.names, sorted(self.monotone.items()))).encode())
+        for array in (self.x, self.y, self.weight, self.at):
+            told.update(np.ascontiguousarray(array).tobytes())
+        return told.hexdigest()[:16]
+
+
+def tuned(rows: Rows, values: ModelValues, search: Search, budget: int) -> Tuned:
+    """Return the simplest settings within one standard error of the least log loss.
+
+    Parameters
+    ----------
+    values
+        Settings of params.yaml: tried first, and those that are not searched.
+    budget
+        Most trees x leaves that a model may have: what it costs to answer and to keep.
+
+    Raises
+    ------
+    InputError
+        The study holds trials of other data, or no trial stayed within the budget.
     """
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    fold = np.minimum((draw(patient_id, f"tune-{values.seed}") * FOLDS).astype(int), FOLDS - 1)
+    study = _study(search, rows, values)
+    done = [each for each in study.trials if each.state.is_finished() and each.state.name != "FAIL"]
+    if not study.trials:
+        study.enqueue_trial({name: getattr(values.lightgbm, name) for name in SEARCHED})
+    objective = _Objective(rows, values, budget)
+    left = max(0, search.trials - len(done))
+    for _ in track(range(left), "tuning", left):
+        study.optimize(objective, n_trials=1)
+    return _won(study, values)
 
-    def loss(settings: ModelValues) -> float:
-        total = 0.0
-        for held in range(FOLDS):
-            out = fold == held
-            model = lightgbm.fit(x[~out], y[~out], patient_id[~out], names, monotone, settings)
-            total += float(log_loss(y[out], model.margin(x[out])).sum())
-        return total / len(y)
 
-    def objective(trial: optuna.Trial) -> float:
-        found = values.lightgbm.model_copy(
-            update={
-                "num_leaves": trial.suggest_int("num_leaves", 4, 63, log=True),
-                "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.15, log=True),
-                "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 20, 500, log=True),
-                "lambda_l2": trial.suggest_float("lambda_l2", 1e-2, 100, log=True),
-                "feature_fraction": trial.suggest_float("feature_fraction", 0.3, 1.0),
-            }
+def _study(search: Search, rows: Rows, values: ModelValues) -> optuna.Study:
+    """Open the study; trials that an interruption left running are given up."""
+    import optuna
+    from optuna.trial import TrialState
+
+    storage: Any = None
+    if search.storage:
+        storage = search.storage
+        if "://" not in storage:
+            from optuna.storages import JournalStorage
+            from optuna.storages.journal import JournalFileBackend
+
+            storage = JournalStorage(JournalFileBackend(search.storage))
+    study = optuna.create_study(
+        storage=storage,
+        study_name=search.study or None,
+        load_if_exists=True,
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
+    )
+    before = len(study.trials)
+    study.sampler = optuna.samplers.TPESampler(seed=values.seed + before)
+    if study.user_attrs.setdefault("data", rows.digest) != rows.digest:
+        raise InputError("the study holds trials of other data", where=f"--study {search.study}", remedy="name another")
+    study.set_user_attr("data", rows.digest)
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+    return study
+
+
+class _Objective:
+    """Log loss over the folds; binning and folds are made once."""
+
+    def __init__(self, rows: Rows, values: ModelValues, budget: int) -> None:
+        import lightgbm
+
+        self.rows, self.values, self.budget = rows, values, budget
+        lo, hi = bounds(rows.x, values.clip)
+        signs = [{"up": 1, "down": -1}.get(rows.monotone.get(name, ""), 0) for name in rows.names]
+        self.fixed = settings(values) | {"monotone_constraints": signs, "feature_pre_filter": False}
+        whole = lightgbm.Dataset(
+            clipped(rows.x, lo, hi),
+            rows.y,
+            weight=rows.weight,
+            feature_name=list(rows.names),
+            params=self.fixed,
+            free_raw_data=False,
+        ).construct()
+        folds = Folds(rows.patient_id, rows.at, rows.horizon_days, FOLDS)
+        places = [(train, test) for train, test in folds.split() if len(np.unique(rows.y[train])) == 2 and len(test)]
+        self.folds: list[tuple[lightgbm.Dataset, lightgbm.Dataset, np.ndarray]] = [
+            (whole.subset(train.tolist()).construct(), whole.subset(test.tolist()).construct(), test)
+            for train, test in places
+        ]
+        if not self.folds:
+            raise InputError("no fold holds both classes", where="tuning", remedy="give more patients, or no --trials")
+        self.x = clipped(rows.x, lo, hi)
+
+    def __call__(self, trial: optuna.Trial) -> float:
+        import lightgbm
+        import optuna
+
+        found = {
+            "num_leaves": trial.suggest_int("num_leaves", 4, 63, log=True),
+            "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.15, log=True),
+            "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 20, 500, log=True),
+            "lambda_l2": trial.suggest_float("lambda_l2", 1e-2, 100, log=True),
+            "feature_fraction": trial.suggest_float("feature_fraction", 0.3, 1.0),
+        }
+        own = self.values.lightgbm
+        losses, rounds = [], []
+        for number, (train, valid, places) in enumerate(self.folds):
+            booster = lightgbm.train(
+                self.fixed | found,
+                train,
+                num_boost_round=own.rounds,
+                valid_sets=[valid],
+                callbacks=[lightgbm.early_stopping(own.patience, verbose=False)],
+            )
+            rounds.append(max(1, booster.best_iteration))
+            y, weight = self.rows.y[places], self.rows.weight[places]
+            margin = np.asarray(booster.predict(self.x[places], raw_score=True, num_iteration=rounds[-1]))
+            losses.append(float(weight @ log_loss(y, margin) / weight.sum()))
+            trial.report(float(np.mean(losses)), number)
+            if number + 1 < len(self.folds) and trial.should_prune():
+                raise optuna.TrialPruned
+        cost = float(np.mean(rounds)) * found["num_leaves"]
+        trial.set_user_attr("losses", losses)
+        trial.set_user_attr("cost", cost)
+        trial.set_constraint(COST, cost / self.budget - 1)
+        return float(np.mean(losses))
+
+
+def _won(study: optuna.Study, values: ModelValues) -> Tuned:
+    """Return the cheapest trial whose loss is within one standard error, paired by fold, of the least."""
+    complete = [each for each in study.trials if each.state.name == "COMPLETE"]
+    feasible = [each for each in complete if each.user_attrs["cost"] and each.constraints.get(COST, 0.0) <= 0]
+    if not feasible:
+        raise InputError(
+            "no trial stayed within the budget of trees x leaves",
+            where="tuning",
+            remedy="raise evaluation.leaves, or try more settings",
         )
-        return loss(values.model_copy(update={"lightgbm": found}))
+    best = min(feasible, key=lambda each: each.value or 0.0)
+    least = np.array(best.user_attrs["losses"])
+    near = []
+    for each in feasible:
+        behind = np.array(each.user_attrs["losses"]) - least
+        error = behind.std(ddof=1) / np.sqrt(len(behind)) if len(behind) > 1 else 0.0
+        if behind.mean() <= error:
+            near.append(each)
+    chosen = min(near, key=lambda each: (each.user_attrs["cost"], each.number))
+    pruned = sum(each.state.name == "PRUNED" for each in study.trials)
+    told = f"{len(complete)} trials complete, {pruned} pruned; least log loss {best.value:.5f} (trial {best.number})"
+    told += f"; trial {chosen.number} is the simplest within one standard error: {chosen.value:.5f} at "
+    told += f"{chosen.user_attrs['cost']:.0f} trees x leaves against {best.user_attrs['cost']:.0f}"
+    settled = values.model_copy(update={"lightgbm": values.lightgbm.model_copy(update=chosen.params)})
+    return Tuned(settled, tuple(_told(each) for each in study.trials), told)
 
-    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=values.seed))
-    first = ("num_leaves", "learning_rate", "min_data_in_leaf", "lambda_l2", "feature_fraction")
-    study.enqueue_trial({name: getattr(values.lightgbm, name) for name in first})
-    study.optimize(objective, n_trials=trials, show_progress_bar=False)
-    return values.model_copy(update={"lightgbm": values.lightgbm.model_copy(update=study.best_params)})
+
+def _told(trial: optuna.trial.FrozenTrial) -> Trial:
+    figures = {"loss": trial.value} if trial.value is not None else {}
+    if "cost" in trial.user_attrs:
+        figures["trees_x_leaves"] = trial.user_attrs["cost"]
+    if trial.duration is not None:
+        figures["seconds"] = trial.duration.total_seconds()
+    return Trial(trial.number, dict(trial.params), figures, trial.state.name)

@@ -1,0 +1,92 @@
+"""Tuning: within the budget, the simplest within one standard error, and an interrupted one goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from features.errors import InputError
+from features.instants import DAY
+from training.calibrate import sigmoid
+from training.models import lightgbm
+from training.models.values import model_values
+from training.tune import Rows, Search, tuned
+
+VALUES = model_values(("models.lightgbm.rounds=40", "models.lightgbm.min_data_in_leaf=20"))
+
+
+def drawn() -> Rows:
+    rng = np.random.default_rng(1)
+    n = 3000
+    x = rng.normal(size=(n, 5))
+    x[rng.random(x.shape) < 0.1] = np.nan
+    y = (rng.random(n) < sigmoid(np.nan_to_num(x[:, 0]) - 1)).astype(float)
+    patient = rng.integers(0, 800, n).astype(str)
+    at = rng.integers(0, 24, n) * 30 * DAY
+    return Rows(x, y, rng.uniform(1, 1.2, n), patient, at, tuple("abcde"), {"a": "up"}, 60)
+
+
+@pytest.fixture(scope="module")
+def rows() -> Rows:
+    return drawn()
+
+
+def test_the_simplest_within_one_standard_error_wins_inside_the_budget(rows):
+    found = tuned(rows, VALUES, Search(6), 600)
+    assert len(found.trials) == 6 and "simplest within one standard error" in found.text
+    done = {each.number: each for each in found.trials if each.state == "COMPLETE"}
+    chosen = next(e for e in done.values() if e.parameters["num_leaves"] == found.values.lightgbm.num_leaves)
+    assert chosen.figures["trees_x_leaves"] <= 600
+    fitted = lightgbm.fit(rows.x, rows.y, rows.patient_id, rows.names, rows.monotone, found.values, rows.weight)
+    assert fitted.margin(rows.x).std() > 0
+    with pytest.raises(InputError, match="within the budget"):
+        tuned(rows, VALUES, Search(1), 3)
+
+
+def test_the_same_seed_tries_the_same_settings(rows):
+    one, two = (tuned(rows, VALUES, Search(4), 10_000) for _ in range(2))
+    assert [each.parameters for each in one.trials] == [each.parameters for each in two.trials]
+    assert [each.figures.get("loss") for each in one.trials] == [each.figures.get("loss") for each in two.trials]
+
+
+def test_a_study_goes_on_and_belongs_to_its_data(rows, tmp_path):
+    file = str(tmp_path / "trials.log")
+    assert len(tuned(rows, VALUES, Search(2, file, "one"), 10_000).trials) == 2
+    found = tuned(rows, VALUES, Search(4, file, "one"), 10_000)
+    assert [each.number for each in found.trials] == [0, 1, 2, 3]
+    assert len({str(each.parameters) for each in found.trials}) == 4
+    with pytest.raises(InputError, match="other data"):
+        tuned(replace(rows, y=1 - rows.y), VALUES, Search(5, file, "one"), 10_000)
+    with pytest.raises(InputError, match="give both"):
+        Search(5, file)
+
+
+_ENDLESS = """
+import sys
+from tests.training.test_tune import VALUES, drawn
+from training.tune import Search, tuned
+tuned(drawn(), VALUES, Search(10_000, sys.argv[1], "killed"), 10_000)
+"""
+
+
+@pytest.mark.slow
+def test_a_tuning_that_was_killed_goes_on_where_it_was(rows, tmp_path, project):
+    file = tmp_path / "trials.log"
+    environment = {**os.environ, "PYTHONPATH": str(project)}
+    process = subprocess.Popen([sys.executable, "-c", _ENDLESS, str(file)], env=environment, cwd=project)
+    until = time.monotonic() + 50
+    while time.monotonic() < until and not (file.exists() and file.read_text().count('"losses"') >= 2):
+        time.sleep(0.2)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = file.read_text().count('"losses"')
+    assert before >= 2
+    found = tuned(rows, VALUES, Search(before + 5, str(file), "killed"), 10_000)
+    states = [each.state for each in found.trials]
+    assert states.count("COMPLETE") >= before and "RUNNING" not in states
+    assert states.count("COMPLETE") + states.count("PRUNED") == before + 5
