@@ -28,6 +28,7 @@ from features.pressure import inverted, reading
 from features.progress import track
 from features.quality import CHECKS, MISSING, Batch, judge, meaning
 from features.report import Report
+from features.report_page import page
 from features.schema import EVENT_TABLES, TABLES, table
 from features.sources import Catalogued, Source, Watching
 from features.sources.draft import Draft, Period, Refusal, Tally
@@ -210,6 +211,9 @@ class Intake:
         """Count what is written: rows, voids, unmapped codes, first contacts, the extent."""
         self.report.written[name] += len(good)
         self.report.voided[name] += int(columns["void"][good].sum())
+        years = columns["time"][good].astype("datetime64[us]").astype("datetime64[Y]").astype(int) + 1970
+        for year, rows in zip(*np.unique(years, return_counts=True)):
+            self.report.years[(name, int(year))] += int(rows)
         if TABLES[name].clinical:
             for row in good[[each is None for each in lists[good]]]:
                 code = columns["code_system"][row], columns["code"][row], columns["display"][row]
@@ -296,6 +300,7 @@ class Intake:
         self._close_asides()
         document = orjson.dumps(self.report.document(), option=orjson.OPT_INDENT_2)
         (self.work / "quarantine" / "report.json").write_bytes(document + b"\n")
+        (self.work / "quarantine" / "report.html").write_text(page(self.report), encoding="utf-8")
         shutil.rmtree(self.work / "spool")
         written = sorted(path.stem for path in (self.work / "tables").iterdir())
         (self.work / "tables.json").write_bytes(orjson.dumps(written))

@@ -16,7 +16,8 @@ class Report:
 
     ``drafted`` and ``written`` count rows by table (a visit that was booked, began and ended is three
     versions of one event, so three rows), ``voided`` those that retract an event; ``quarantined``
-    counts rows and unreadable records by (table, reason); ``codemap`` is the SHA-256 of the lake's code map.
+    counts rows and unreadable records by (table, reason); ``years`` the rows written by (table, year of
+    their time in UTC); ``codemap`` is the SHA-256 of the lake's code map.
     """
 
     source: str
@@ -29,6 +30,7 @@ class Report:
     voided: Counter[str] = field(default_factory=Counter)
     quarantined: Counter[tuple[str, str]] = field(default_factory=Counter)
     unmapped: Unmapped = field(default_factory=Counter)
+    years: Counter[tuple[str, int]] = field(default_factory=Counter)
 
     def document(self) -> dict[str, Any]:
         """Return the report as JSON: report.json."""

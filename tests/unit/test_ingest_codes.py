@@ -84,3 +84,16 @@ def test_the_command_prints_what_it_met(export: Path, tmp_path: Path) -> None:
     assert answer.exit_code == 0
     for text in ("Observation                                4", "observations", "unmapped codes", "_quarantine"):
         assert text in answer.output
+
+
+def test_the_report_is_a_page_with_plots_too(export: Path, tmp_path: Path) -> None:
+    local = json.loads((export / "all.ndjson").read_text(encoding="utf-8").splitlines()[1])
+    local["code"]["coding"][0] |= {"code": "XT02", "display": "<script>alert(1)</script>"}
+    wrong = local | {"id": "bad", "effectiveDateTime": "soon"}
+    with (export / "all.ndjson").open("a", encoding="utf-8") as file:
+        file.write("\n" + json.dumps(local | {"id": "other"}) + "\n" + json.dumps(wrong))
+    ingest("fhir", export, tmp_path / "lake")
+    page = (tmp_path / "lake" / "_quarantine" / "fhir-his" / "report.html").read_text(encoding="utf-8")
+    for text in ("observations: unreadable_time", "5 rows, 2024 to 2024", "XT01 空腹血糖", "<svg", "&lt;script&gt;"):
+        assert text in page
+    assert "<script" not in page and "http" not in page
