@@ -23,6 +23,9 @@ from serving.routes import (
     contents,
     decisions,
     events,
+    identities,
+    jobs,
+    me,
     models,
     patients,
     profile,
@@ -32,18 +35,22 @@ from serving.routes import (
     self_test,
     system,
 )
+from serving.watchman import admit
 
 ROUTES: tuple[Route, ...] = (
     *system.ROUTES,
     *score.ROUTES,
+    *jobs.ROUTES,
     *recommend.ROUTES,
     *self_test.ROUTES,
     *events.ROUTES,
     *consents.ROUTES,
     *changes.ROUTES,
     *contents.ROUTES,
+    *identities.ROUTES,
     *profile.ROUTES,
     *patients.ROUTES,
+    *me.ROUTES,
     *models.ROUTES,
     *decisions.ROUTES,
     *review.ROUTES,
@@ -81,6 +88,8 @@ def _endpoint(desk: Desk, path: str, by_method: dict[str, Route]) -> StarletteRo
         if route.has_body:
             media, raw, body = await read(request, route, desk.settings.body_limit_bytes)
         query = asked(request, route.query) if route.query is not None else None
+        if route.scope is not None:
+            await admit(desk, principal)
         if route.scope is not None and not principal.may(route.scope):
             raise Problem(403, f"this key does not hold the scope '{route.scope}'")
         return await route.handler(Call(desk, principal, request, body, raw, media, query))

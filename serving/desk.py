@@ -22,6 +22,8 @@ from serving.appender import Answered, Overtaken
 from serving.catalogue import Catalogue
 from serving.clock import Clock
 from serving.freshness import Freshness
+from serving.identities import Identities
+from serving.jobs import Jobs
 from serving.journal import log, where
 from serving.ledger import Ledger, LedgerUnavailable
 from serving.models import Models
@@ -30,6 +32,7 @@ from serving.sealing import restore
 from serving.sessions import Sessions
 from serving.settings import serving
 from serving.shelf import Shelf
+from serving.watchman import Exceeded, Watchman
 
 Given = ParamSpec("Given")
 Found = TypeVar("Found")
@@ -55,6 +58,7 @@ class Desk:
 
     def __init__(self, home: Path, clock: Clock) -> None:
         self.home, self.clock, self.settings = home, clock, serving()
+        self.identities = Identities(home)
         self.keys, self.sessions = Keys(home), Sessions(home, self.settings.session_minutes)
         self.faults: dict[str, str] = {}
         self.opened = False
@@ -64,15 +68,18 @@ class Desk:
     store: EventStore
     shelf: Shelf
     ledger: Ledger
+    watchman: Watchman
     models: Models
     freshness: Freshness
     catalogue: Catalogue
-    _watching: asyncio.Task[None]
+    jobs: Jobs
+    _beside: list[asyncio.Task[None]]
 
     async def open(self) -> None:
         """Open store, ledger and models on the desk's thread, and watch from then on what is in production."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
-        self._watching = asyncio.create_task(self._watch())
+        self.jobs = Jobs(self)
+        self._beside = [asyncio.create_task(each) for each in (self._watch(), self.jobs.work())]
 
     def _open(self) -> None:
         def store() -> None:
@@ -82,6 +89,7 @@ class Desk:
 
         def ledger() -> None:
             self.ledger = Ledger(self.home / "ledger.db")
+            self.watchman = Watchman(self.ledger, self.settings.watch)
             restore(self.home, self.ledger, self.store, self.clock.now())
 
         def models() -> None:
@@ -153,7 +161,9 @@ class Desk:
                 with contextlib.suppress(AttributeError):
                     getattr(self, part).close()
 
-        self._watching.cancel()
+        for each in self._beside:
+            each.cancel()
+        await asyncio.gather(*self._beside, return_exceptions=True)
         await asyncio.get_running_loop().run_in_executor(self._thread, closing)
         self._thread.shutdown()
 
@@ -185,6 +195,11 @@ class Desk:
             raise Problem(503, "consents change too fast; send this request again later")
         except Answered as again:
             return again.body  # type: ignore[return-value]  # whatever keeps an answer returns one
+        except Exceeded as over:
+            await asyncio.get_running_loop().run_in_executor(
+                self._thread, self.watchman.freeze, over.principal, over.why
+            )
+            raise Problem(429, f"{over.why}: this key is frozen", code="quota_exceeded") from None
         except LedgerUnavailable:
             raise Problem(503, "the decision cannot be recorded, so it is not answered", code="no_ledger") from None
         finally:

@@ -52,7 +52,10 @@ def _operation(route: Route, refs: dict[Any, Any]) -> dict[str, Any]:
     statuses |= {422} if route.query is not None else set()
     responses: dict[str, Any] = {str(status): {"description": CODES[status], **error} for status in sorted(statuses)}
     good = refs[route.answer] if route.answer else {}
-    responses["200"] = {"description": "answered", "content": {route.gives: {"schema": good} if good else {}}}
+    responses[str(route.success)] = {
+        "description": "answered",
+        "content": {route.gives: {"schema": good} if good else {}},
+    }
     operation: dict[str, Any] = {
         "summary": route.summary,
         "operationId": _identifier(route),

@@ -57,6 +57,7 @@ class Route:
     bodies: tuple[str, ...] = (JSON,)
     gives: str = JSON
     statuses: tuple[int, ...] = ()
+    success: int = 200
     page: bool = False
     bare: bool = False
 

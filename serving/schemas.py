@@ -28,7 +28,9 @@ def _instant(given: Any) -> int:
         raise PydanticCustomError("instant", "no such time") from None
 
 
-def _one_of(names: tuple[str, ...]) -> AfterValidator:
+def one_of(names: tuple[str, ...]) -> AfterValidator:
+    """Refuse a text that is not one of a closed list."""
+
     def check(given: str) -> str:
         if given not in names:
             raise PydanticCustomError("one_of", "use one of {names}", {"names": ", ".join(names)})
@@ -37,7 +39,7 @@ def _one_of(names: tuple[str, ...]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _distinct(given: list[str]) -> list[str]:
+def distinct(given: list[str]) -> list[str]:
     if len(set(given)) != len(given):
         raise PydanticCustomError("distinct", "name each only once")
     return given
@@ -48,13 +50,13 @@ AnyId = Annotated[str, StringConstraints(max_length=200, strict=True)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$", strict=True)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200, strict=True)]
 Purpose = Annotated[
-    str, StringConstraints(strict=True), _one_of(_PURPOSES), WithJsonSchema({"type": "string", "enum": list(_PURPOSES)})
+    str, StringConstraints(strict=True), one_of(_PURPOSES), WithJsonSchema({"type": "string", "enum": list(_PURPOSES)})
 ]
 Channel = Annotated[
-    str, StringConstraints(strict=True), _one_of(_CHANNELS), WithJsonSchema({"type": "string", "enum": list(_CHANNELS)})
+    str, StringConstraints(strict=True), one_of(_CHANNELS), WithJsonSchema({"type": "string", "enum": list(_CHANNELS)})
 ]
 Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
-Tasks = Annotated[list[Name], Field(min_length=1, max_length=20), AfterValidator(_distinct)]
+Tasks = Annotated[list[Name], Field(min_length=1, max_length=20), AfterValidator(distinct)]
 Explain = Literal["none", "codes", "full"]
 Direction = Literal["raises", "lowers"]
 
@@ -79,7 +81,7 @@ class ScoreRequest(Request):
 class BatchRequest(Request):
     """Many patients, some tasks, one purpose; one bad id is one refused line."""
 
-    patient_ids: Annotated[list[AnyId], Field(min_length=1, max_length=_LIMITS.batch_limit), AfterValidator(_distinct)]
+    patient_ids: Annotated[list[AnyId], Field(min_length=1, max_length=_LIMITS.batch_limit), AfterValidator(distinct)]
     tasks: Tasks
     purpose: Purpose
     exploratory: bool = False

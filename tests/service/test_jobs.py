@@ -1,0 +1,121 @@
+"""Scores of many patients as a file: drawn, scored, written, handed out, taken up again."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pyarrow.parquet as pq
+import pytest
+from starlette.testclient import TestClient
+
+from serving.api import application
+from serving.clock import Clock
+from serving.desk import Desk
+from serving.scores import SCHEMA, write
+from tests.service.conftest import CLOCK, NOW, Hospital, build
+
+ASKED: dict[str, Any] = {"kind": "score", "tasks": ["churn_90d"], "purpose": "care_followup", "cohort": "all"}
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def hospital(tmp_path_factory: pytest.TempPathFactory) -> Hospital:
+    root = tmp_path_factory.mktemp("jobs")
+    return build(root / "home", root / "work")
+
+
+@pytest.fixture
+def served(hospital: Hospital) -> Iterator[tuple[TestClient, Desk]]:
+    desk = Desk(hospital.home, Clock.at(CLOCK))
+    with TestClient(application(desk), headers=hospital.headers("outreach")) as client:
+        yield client, desk
+
+
+def finished(client: TestClient, answer: httpx.Response) -> dict[str, Any]:
+    """Return where a job stands once it is over."""
+    assert answer.status_code == 202, answer.text
+    for _ in range(200):
+        found: dict[str, Any] = client.get(answer.headers["Location"]).json()
+        if found["status"] not in ("queued", "running"):
+            return found
+        time.sleep(0.05)
+    raise AssertionError(found)
+
+
+def test_a_job_gives_a_file_with_every_row_on_record(served: tuple[TestClient, Desk]) -> None:
+    client, desk = served
+    job = finished(client, client.post("/v1/jobs", json=ASKED))
+    assert job["status"] == "done" and job["done"] == job["patients"] and job["expires_at"]
+    (told,) = job["files"]
+    content = client.get(told["url"]).content
+    assert hashlib.sha256(content).hexdigest() == told["sha256"] and len(content) == told["bytes"]
+    lines = [orjson.loads(line) for line in content.splitlines()]
+    assert len(lines) == told["rows"] == job["counts"]["scored"] + sum(job["counts"]["refused"].values())
+    assert list(lines[0]) == SCHEMA.names and job["counts"]["refused"]["no_consent"] == 2
+    assert all(desk.ledger.entry("decision", line["decision_id"]) for line in lines)
+
+
+def test_formats_cohorts_and_the_highest(served: tuple[TestClient, Desk]) -> None:
+    client, _ = served
+    some = {**ASKED, "cohort": "patient_ids", "patient_ids": ["ok-1", "ok-2", "nobody"]}
+    job = finished(client, client.post("/v1/jobs", json={**some, "format": "parquet", "top": 1}))
+    table = pq.read_table(io.BytesIO(client.get(job["files"][0]["url"]).content))
+    assert table.num_rows == 1 and job["counts"] == {"scored": 2, "refused": {"unknown_patient": 1}}
+    changed = {**ASKED, "cohort": "changed_since", "changed_since": CLOCK, "format": "csv"}
+    job = finished(client, client.post("/v1/jobs", json=changed))
+    assert job["patients"] == 0 and client.get(job["files"][0]["url"]).content.startswith(b"\xef\xbb\xbfdecision_id")
+
+
+@pytest.mark.parametrize("wrong", [{"cohort": "patient_ids"}, {"patient_ids": ["ok-1"]}, {"top": 0}, {"format": "xml"}])
+def test_a_job_that_makes_no_sense_is_refused(served: tuple[TestClient, Desk], wrong: dict[str, Any]) -> None:
+    answer = served[0].post("/v1/jobs", json={**ASKED, **wrong})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_request")
+
+
+def test_a_key_gives_the_same_job_and_nobody_else_sees_it(served: tuple[TestClient, Desk], hospital: Hospital) -> None:
+    client, _ = served
+    key = {"Idempotency-Key": "one"}
+    first, again = (client.post("/v1/jobs", json=ASKED, headers=key) for _ in range(2))
+    assert again.status_code == 202 and first.headers["Location"] == again.headers["Location"]
+    other = client.post("/v1/jobs", json={**ASKED, "top": 3}, headers=key)
+    assert other.status_code == 409
+    hidden = client.get(first.headers["Location"], headers=hospital.headers("compliance"))
+    assert (hidden.status_code, hidden.json()["error"]["code"]) == (404, "unknown_job")
+    finished(client, first)
+
+
+def test_a_job_left_in_the_middle_goes_on(hospital: Hospital) -> None:
+    desk = Desk(hospital.home, Clock.at(CLOCK))
+    desk.settings = desk.settings.model_copy(update={"chunk": 1})
+    with TestClient(application(desk), headers=hospital.headers("outreach")) as client:
+        place = client.post("/v1/jobs", json=ASKED).headers["Location"]
+        while client.get(place).json()["done"] < 2:
+            time.sleep(0.01)
+    later = Desk(hospital.home, Clock.at(CLOCK))
+    later.settings = later.settings.model_copy(update={"look_seconds": 0.05})
+    with TestClient(application(later), headers=hospital.headers("outreach")) as client:
+        for _ in range(200):
+            job = client.get(place).json()
+            if job["status"] == "done":
+                break
+            time.sleep(0.05)
+        lines = client.get(job["files"][0]["url"]).text.splitlines()
+    patients = [orjson.loads(line)["patient_id"] for line in lines]
+    assert len(patients) == len(set(patients)) == job["patients"]
+
+
+def test_a_formula_is_not_run_by_a_spreadsheet(tmp_path: Path) -> None:
+    from serving.scores import table
+
+    row = {**dict.fromkeys(SCHEMA.names), "at": NOW, "label_due_at": NOW, "probability": 0.5}
+    row |= {"patient_id": "=1+1", "task": "@x"}
+    write([table([row])], tmp_path / "scores.csv", "csv")
+    line = (tmp_path / "scores.csv").read_text(encoding="utf-8-sig").splitlines()[1]
+    assert ",'=1+1," in line and ",'@x," in line and ",0.5," in line
