@@ -18,54 +18,9 @@ from features.ingest import ingest
 
 Json = dict[str, Any]
 
-MAPPING = """
-tables:
-  - file: 患者.csv
-    table: patients
-    columns:
-      patient_id: 病人ID
-      birth_date: 出生日期
-      sex: 性别
-      region_code: 住址
-      insurance: 医保类型
-      registered_at: 建档日期
-  - file: 就诊*.csv
-    table: encounters
-    columns:
-      patient_id: 病人ID
-      event_id: 就诊号
-      time: 就诊时间
-      end: 结束时间
-      kind: 就诊类型
-      status: {column: 状态, map: {诊毕: finished}}
-      department: 科室
-      fee: 总费用
-  - file: 诊断.csv
-    table: diagnoses
-    columns:
-      patient_id: 病人ID
-      event_id: 诊断号
-      time: 诊断日期
-      encounter: 就诊号
-      code_system: {value: ICD-10}
-      code: 诊断编码
-      display: 诊断名称
-      void: {column: 作废, default: 否}
-  - file: 检验.xlsx
-    sheet: 结果
-    table: observations
-    columns:
-      patient_id: 病人ID
-      event_id: 结果号
-      time: 采集时间
-      known_at: 报告时间
-      code_system: {value: LIS}
-      code: 项目代码
-      display: 项目名称
-      value: 结果
-      unit: 单位
-      origin: {value: laboratory}
-"""
+DOCUMENTED = (Path(__file__).resolve().parents[2] / "docs" / "ingest.md").read_text(encoding="utf-8")
+MAPPING = DOCUMENTED.partition("```yaml\n")[2].partition("```")[0]
+"""The mapping that the page shows whole."""
 
 
 @pytest.fixture
@@ -191,7 +146,7 @@ tables:
         ("fee: 总费用", "fees: 总费用", r"table encounters has no column 'fees'; did you mean 'fee'\?"),
         ("sheet: 结果", "sheat: 结果", r"no key 'sheat'; did you mean 'sheet'\?"),
         ("{value: LIS}", "{values: LIS}", r"no key 'values'; did you mean 'value'\?"),
-        ("tables:\n", "zone: Asia/Shanghay\ntables:\n", "no time zone 'Asia/Shanghay'"),
+        ("zone: Asia/Shanghai", "zone: Asia/Shanghay", "no time zone 'Asia/Shanghay'"),
         ("tables:\n", "tables: [\n", "mapping.yaml: cannot be read"),
     ],
 )
@@ -222,10 +177,10 @@ def test_cells_that_cannot_be_read_are_set_aside(export: Path, tmp_path: Path) -
 
 
 def test_a_wrong_encoding_is_named(export: Path, tmp_path: Path) -> None:
-    (export / "mapping.yaml").write_text(MAPPING.replace("file: 患者.csv", "file: 患者.csv\n    encoding: ascii"))
+    (export / "mapping.yaml").write_text(MAPPING.replace("file: 患者.csv", "encoding: ascii\n    file: 患者.csv"))
     with pytest.raises(InputError, match=r"患者.csv: is not ascii text throughout; state its encoding"):
         ingest("tabular", export, tmp_path / "lake")
-    (export / "mapping.yaml").write_text(MAPPING.replace("file: 患者.csv", "file: 患者.csv\n    encoding: gkb"))
+    (export / "mapping.yaml").write_text(MAPPING.replace("file: 患者.csv", "encoding: gkb\n    file: 患者.csv"))
     with pytest.raises(InputError, match="unknown encoding: gkb"):
         ingest("tabular", export, tmp_path / "lake")
 
