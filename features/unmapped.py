@@ -57,7 +57,8 @@ def write_unmapped(lake: Path, out: Path) -> tuple[int, int]:
 def nearest(table: str, name: str) -> list[str]:
     """Return the three codelist entries of the table's kind whose zh or en name comes nearest.
 
-    Nearest by the share of words in common, then by the likeness of the letters.
+    Nearest by the share of words in common, then by the likeness of the letters. Drug codes of a
+    package (NDC) are left out: a medicine is mapped to its ingredient or its class.
     """
     likeness: dict[str, float] = {}
     matcher = difflib.SequenceMatcher(a="", b=name.lower(), autojunk=False)
@@ -77,6 +78,7 @@ def _names(kinds: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
         for each in all_codelists()
         if each.kind in kinds
         for (system, code), (zh, en) in sorted(each.names.items())
+        if system != "NDC"
         for word in (zh, en)
     )
 

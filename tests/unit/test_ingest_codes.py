@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from features.__main__ import app
 from features.errors import InputError
 from features.ingest import ingest
+from features.unmapped import nearest
 
 RUNNER = CliRunner()
 
@@ -97,3 +98,20 @@ def test_the_report_is_a_page_with_plots_too(export: Path, tmp_path: Path) -> No
     for text in ("observations: unreadable_time", "5 rows, 2024 to 2024", "XT01 空腹血糖", "<svg", "&lt;script&gt;"):
         assert text in page
     assert "<script" not in page and "http" not in page
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "entry"),
+    [
+        ("observations", "空腹葡萄糖", "glucose_fasting: LOINC"),
+        ("observations", "糖化血红蛋白A1c", "hba1c: LOINC"),
+        ("observations", "谷丙转氨酶", "alt: LOINC"),
+        ("diagnoses", "2型糖尿病", "diabetes: ICD-10 E11"),
+        ("diagnoses", "脑梗死", "stroke: ICD-10 I63"),
+        ("prescriptions", "盐酸二甲双胍片", "antidiabetics: RxNorm 6809"),
+        ("prescriptions", "阿托伐他汀钙片", "statins: RxNorm 83367"),
+    ],
+)
+def test_chinese_names_of_items_and_medicines_find_their_entry(table: str, name: str, entry: str) -> None:
+    near = nearest(table, name)
+    assert len(near) == 3 and any(each.startswith(entry) for each in near)
