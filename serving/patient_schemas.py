@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints, WithJsonSchema
 
+from features.params import general
 from serving.changes import Kind
-from serving.schemas import Instant, Name, Purpose, Receipt, Refused, Request, Text
+from serving.schemas import Instant, Name, Purpose, Receipt, Refused, Request, Text, one_of
 
 
 class Query(BaseModel):
@@ -125,3 +126,35 @@ class ContentAnswer(BaseModel):
     result: Literal["published", "replaced", "withdrawn"]
     withheld: Literal["not_published", "not_reviewed", "expired", "wording"] | None
     receipt: Receipt
+
+
+_SYSTEMS = general().identity_systems
+System = Annotated[
+    str, StringConstraints(strict=True), one_of(_SYSTEMS), WithJsonSchema({"type": "string", "enum": list(_SYSTEMS)})
+]
+
+
+class OwnId(Request):
+    """One system's own id of a patient."""
+
+    system: System
+    value: Annotated[str, StringConstraints(min_length=1, max_length=200, strict=True)]
+
+
+class ResolveRequest(Request):
+    """Ids to turn into surrogates; at most 1,000 a call."""
+
+    ids: Annotated[list[OwnId], Field(min_length=1, max_length=1000)]
+
+
+class ResolvedId(BaseModel):
+    """What an id stands for. ``merged_from`` is the surrogate that it stood for before a merge."""
+
+    system: str
+    value: str
+    patient_id: str | None
+    merged_from: str | None = None
+
+
+class ResolveAnswer(RootModel[list[ResolvedId]]):
+    """One row per id, in the order asked."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
 from serving.changes import following
 from serving.patient_schemas import Change, ChangesQuery
 from serving.route import NDJSON, Call, Route, packed
+
+if TYPE_CHECKING:
+    from serving.desk import Desk
 
 MOST = 1_000
 PAUSE_S = 0.25
@@ -20,11 +24,16 @@ async def changes(call: Call) -> Response:
     asked: ChangesQuery = call.query
     deadline = time.monotonic() + asked.wait
     while True:
-        rows = await call.desk.run(following, call.desk.ledger, asked.after, MOST)
+        rows = await call.desk.run(_following, call.desk, asked.after)
         if rows or time.monotonic() >= deadline or await call.http.is_disconnected():
             break
         await asyncio.sleep(min(PAUSE_S, max(deadline - time.monotonic(), 0.0)))
     return Response(b"".join(packed(row) + b"\n" for row in rows), media_type=NDJSON)
+
+
+def _following(desk: Desk, cursor: int) -> list[dict[str, Any]]:
+    desk.identities.tell(desk)
+    return following(desk.ledger, cursor, MOST)
 
 
 ROUTES = (

@@ -1,0 +1,55 @@
+"""POST /v1/identities/resolve: a hospital's own ids to surrogates; nothing else maps."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response
+
+from features import instants
+from serving.access import Principal
+from serving.patient_schemas import ResolveAnswer, ResolveRequest
+from serving.route import Call, Route, answer
+
+if TYPE_CHECKING:
+    from serving.desk import Desk
+
+
+async def resolve(call: Call) -> Response:
+    return answer(await call.desk.run(_resolved, call.desk, call.principal, call.body))
+
+
+def _resolved(desk: Desk, principal: Principal, asked: ResolveRequest) -> list[dict[str, Any]]:
+    """Resolve, record who asked for how many and whom they were told of, then answer."""
+    desk.identities.tell(desk)
+    rows = []
+    for each in asked.ids:
+        found = desk.identities.resolve(each.system, each.value)
+        row: dict[str, Any] = {"system": each.system, "value": each.value, "patient_id": found.patient_id}
+        rows.append(row | ({"merged_from": found.merged_from} if found.merged_from is not None else {}))
+    told = sorted({row["patient_id"] for row in rows if row["patient_id"] is not None})
+    header = {
+        "principal": principal.name,
+        "role": principal.role,
+        "department": principal.department,
+        "at": instants.iso(desk.clock.now()),
+        "asked": len(rows),
+        "found": sum(row["patient_id"] is not None for row in rows),
+    }
+    with desk.ledger.writing() as appender:
+        appender.append("resolve", uuid.uuid4().hex, header, {"patients": told})
+    return rows
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/v1/identities/resolve",
+        "resolve",
+        resolve,
+        "Turn a hospital's own ids into surrogates, in the order asked; recorded",
+        ResolveRequest,
+        ResolveAnswer,
+    ),
+)
