@@ -17,6 +17,7 @@ from serving.schemas import ErrorAnswer
 _REF = "#/components/schemas/{model}"
 _ALWAYS = (401, 403, 429, 503)
 _BODY = (413, 415, 422)
+_UNCHANGED = 304
 
 
 def document(routes: Iterable[Route]) -> dict[str, Any]:
@@ -37,7 +38,10 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": schemas["$defs"],
-            "securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}},
+            "securitySchemes": {
+                "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                "token": {"type": "http", "scheme": "bearer"},
+            },
         },
     }
 
@@ -50,12 +54,19 @@ def _operation(route: Route, refs: dict[Any, Any]) -> dict[str, Any]:
     error = {"content": {"application/json": {"schema": refs[ErrorAnswer]}}}
     statuses = {*route.statuses, *(_ALWAYS if route.scope else ()), *(_BODY if route.has_body else ())}
     statuses |= {422} if route.query is not None else set()
-    responses: dict[str, Any] = {str(status): {"description": CODES[status], **error} for status in sorted(statuses)}
+    responses: dict[str, Any] = {
+        str(status): {"description": CODES[status], **error} for status in sorted(statuses) if status != _UNCHANGED
+    }
+    if _UNCHANGED in statuses:
+        responses[str(_UNCHANGED)] = {"description": "what the caller holds still stands"}
     good = refs[route.answer] if route.answer else {}
     responses[str(route.success)] = {
         "description": "answered",
         "content": {route.gives: {"schema": good} if good else {}},
     }
+    if route.lines is not None:
+        lines = {"schema": {"type": "string", "description": f"one {route.lines.__name__} a line"}}
+        responses[str(route.success)]["content"][NDJSON] = lines
     operation: dict[str, Any] = {
         "summary": route.summary,
         "operationId": _identifier(route),
@@ -64,7 +75,7 @@ def _operation(route: Route, refs: dict[Any, Any]) -> dict[str, Any]:
             for name in re.findall(r"{(\w+)}", route.path)
         ],
         "responses": dict(sorted(responses.items())),
-        "security": [{"key": []}] if route.scope else [],
+        "security": [{"key": []}, {"token": []}] if route.scope else [],
     }
     if route.query is not None:
         asked = route.query.model_json_schema()

@@ -58,6 +58,7 @@ class Route:
     gives: str = JSON
     statuses: tuple[int, ...] = ()
     success: int = 200
+    lines: type[BaseModel] | None = None
     page: bool = False
     bare: bool = False
 

@@ -14,9 +14,10 @@ from features.store import CONFLICT
 from serving import metrics
 from serving.consent import birth
 from serving.delivery import Line, Unfit, disbelieve, lines_of_json, lines_of_ndjson, quarantined
+from serving.noticing import notice, sign
 from serving.once import Once
 from serving.route import JSON, NDJSON, Call, Route, answer, packed
-from serving.schemas import EventsAnswer, EventsRequest
+from serving.schemas import EventResult, EventsAnswer, EventsRequest
 
 if TYPE_CHECKING:
     from serving.desk import Desk
@@ -56,9 +57,17 @@ def _stored(desk: Desk, lines: list[Line], once: Once) -> bytes:
     counts = Counter(row["result"] for row in results.values())
     for result, count in counts.items():
         metrics.EVENTS.labels(result).inc(count)
+    _notice(desk, [line for line in lines if line.row is not None and line.unfit is None], known_at)
     told = [results[place] for place in sorted(results)]
     body = packed({"known_at": instants.iso(known_at), "counts": dict(sorted(counts.items())), "results": told})
     return once.keep_alone(body)
+
+
+def _notice(desk: Desk, lines: list[Line], known_at: int) -> None:
+    rows = [(line.table, line.row) for line in lines if line.row is not None]
+    anew = frozenset(row["patient_id"] for table, row in rows if sign(table, row))
+    patients = dict.fromkeys(row["patient_id"] for _, row in rows)
+    notice(desk.store, desk.ledger, lambda: desk.catalogue.table, patients, known_at, anew)
 
 
 def _turn_away(desk: Desk, lines: list[Line]) -> None:
@@ -99,5 +108,6 @@ ROUTES = (
         EventsAnswer,
         bodies=(JSON, NDJSON),
         statuses=(409,),
+        lines=EventResult,
     ),
 )

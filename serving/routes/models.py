@@ -23,7 +23,11 @@ async def model(call: Call) -> Response:
 
 async def card(call: Call) -> Response:
     served = await _served(call)
-    return answer(dict(served.card), headers={"ETag": f'"{served.digest}"'})
+    tag = f'"{served.digest}"'
+    known = {each.strip().removeprefix("W/") for each in call.http.headers.get("if-none-match", "").split(",")}
+    if known & {tag, "*"}:
+        return Response(status_code=304, headers={"ETag": tag})
+    return answer(dict(served.card), headers={"ETag": tag})
 
 
 async def _served(call: Call) -> Served:
@@ -57,5 +61,12 @@ def _shown(served: Served) -> dict[str, Any]:
 ROUTES = (
     Route("GET", "/v1/models", "models", models, "The models that score now", answer=ModelsAnswer),
     Route("GET", "/v1/models/{task}", "models", model, "One task's model", answer=ModelShown, statuses=(404,)),
-    Route("GET", "/v1/models/{task}/card", "models", card, "The model's card", statuses=(404,)),
+    Route(
+        "GET",
+        "/v1/models/{task}/card",
+        "models",
+        card,
+        "The model's card; If-None-Match spares it",
+        statuses=(304, 404),
+    ),
 )
