@@ -37,7 +37,15 @@ _CARE = ("care_followup", "screening_invitation", "health_education", "self_test
 
 @dataclass(frozen=True)
 class Principal:
-    """Somebody who was recognised: a name, a role, what the key allows and for which purposes."""
+    """Somebody who was recognised: a name, a role, what the key allows and for which purposes.
+
+    Attributes
+    ----------
+    patients_10min, patients_day
+        Distinct patients that the key may deal with.
+    hours
+        First hour of the day in which it may be used, and the hour before which that ends.
+    """
 
     name: str
     role: str
@@ -45,6 +53,9 @@ class Principal:
     purposes: frozenset[str]
     department: str | None = None
     demo: bool = False
+    patients_10min: int = 0
+    patients_day: int = 0
+    hours: tuple[int, int] = (0, 24)
 
     def may(self, scope: str) -> bool:
         """Say whether the role and the key both allow a scope."""
@@ -87,7 +98,18 @@ class Keys:
 
 def _principal(row: Mapping[str, Any]) -> Principal:
     purposes, scopes = frozenset(row["purposes"]), frozenset(row["scopes"])
-    return Principal(row["name"], row["role"], scopes, purposes, row.get("department"), bool(row.get("demo")))
+    role, rules = row["role"], serving().watch
+    return Principal(
+        row["name"],
+        role,
+        scopes,
+        purposes,
+        row.get("department"),
+        bool(row.get("demo")),
+        int(row.get("patients_10min", rules.patients_10min[role])),
+        int(row.get("patients_day", rules.patients_day[role])),
+        tuple(row.get("hours", (0, 24))),
+    )
 
 
 def demo_keys(home: Path) -> dict[str, str]:

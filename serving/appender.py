@@ -136,6 +136,18 @@ class Appender:
         """Delete kept answers that name a patient, and what counts who asked about them."""
         self._book.run(f"DELETE FROM answers WHERE {self._book.holds}", (f'"{patient_id}"'.encode(),))
 
+    def run(self, statement: str, parameters: Row = ()) -> int:
+        """Run a statement on the other tables at once; return how many rows it changed."""
+        return self._book.run(statement, parameters)
+
+    def many(self, statement: str, rows: list[Row]) -> int:
+        """Run a statement for many rows at once; return how many it changed."""
+        return self._book.many(statement, rows)
+
+    def rows(self, statement: str, parameters: Row = ()) -> list[Row]:
+        """Return rows as the transaction sees them."""
+        return self._book.rows(statement, parameters)
+
     def mark(self) -> tuple[int, int, int, str]:
         """Return where the transaction stands, for `back`."""
         return len(self._entries), len(self._answers), self._seq, self._last

@@ -63,7 +63,8 @@ class Book(Protocol):
     def run(self, statement: str, parameters: Sequence[Any] = ()) -> int:
         """Run a statement and return how many rows it changed."""
 
-    def many(self, statement: str, parameters: Sequence[Row]) -> None: ...
+    def many(self, statement: str, parameters: Sequence[Row]) -> int:
+        """Run a statement for many rows and return how many rows it changed."""
 
     def close(self) -> None: ...
 
@@ -118,8 +119,8 @@ class SqliteBook:
     def run(self, statement: str, parameters: Sequence[Any] = ()) -> int:
         return self._db.execute(statement, parameters).rowcount
 
-    def many(self, statement: str, parameters: Sequence[Row]) -> None:
-        self._db.executemany(statement, parameters)
+    def many(self, statement: str, parameters: Sequence[Row]) -> int:
+        return self._db.executemany(statement, parameters).rowcount
 
     def close(self) -> None:
         self._db.close()
@@ -185,9 +186,10 @@ class PostgresBook:
     def run(self, statement: str, parameters: Sequence[Any] = ()) -> int:
         return self._db.execute(_marked(statement), parameters).rowcount
 
-    def many(self, statement: str, parameters: Sequence[Row]) -> None:
+    def many(self, statement: str, parameters: Sequence[Row]) -> int:
         with self._db.cursor() as cursor:
             cursor.executemany(_marked(statement), parameters)
+            return cursor.rowcount
 
     def close(self) -> None:
         self._db.close()

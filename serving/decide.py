@@ -89,6 +89,9 @@ def record(desk: Desk, drafts: Sequence[Draft], finish: Callable[[Appender], Fou
     def work(appender: Appender) -> Found:
         for draft in drafts:
             draft.record(appender)
+        met = {draft.header["subject"] for draft in drafts if draft.header["subject"] is not None}
+        if met:
+            desk.watchman.meet(appender, drafts[0].asker, met)
         return finish(appender)
 
     def count(handed: Future[Found]) -> None:

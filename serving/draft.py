@@ -52,7 +52,7 @@ class Draft:
             "missing": [],
             "stale": [],
         }
-        asker = question.principal
+        asker = self.asker = question.principal
         self.audience: Literal["staff", "patient"] = "staff" if asker.may("explain") else "patient"
         self.header: dict[str, Any] = {
             "task": served.task.name,

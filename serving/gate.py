@@ -21,12 +21,14 @@ from serving.problem import Problem
 from serving.review.pages import failure
 from serving.route import answer
 from serving.sessions import COOKIE
+from serving.watchman import noted
 
 if TYPE_CHECKING:
     from serving.desk import Desk
 
 OPEN = ("/livez", "/readyz")
 SIGN_IN = "/review/sign-in"
+_MISSES = ("unknown_patient", "unknown_decision")
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
@@ -51,7 +53,8 @@ class Gate:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *_HEADERS]
+                extra = await self._watched(seen, status)
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *_HEADERS, *extra]
             await send(message)
 
         seen: dict[str, Any] = {"route": "unknown", "request_id": request_id, "principal": None, "code": None}
@@ -82,6 +85,15 @@ class Gate:
                 ms=round(spent * 1e3, 2),
                 principal=who.name if who else None,
             )
+
+    async def _watched(self, seen: dict[str, Any], status: int) -> list[tuple[bytes, bytes]]:
+        """Note a refusal before it leaves, and tell what is left of the quotas."""
+        who: Principal | None = seen["principal"]
+        if who is None or not self._desk.opened or "ledger" in self._desk.faults:
+            return []
+        if (status == 403 and seen["code"] != "frozen") or (status == 404 and seen["code"] in _MISSES):
+            await noted(self._desk, who, seen["route"], seen["code"], status)
+        return self._desk.watchman.headers(who)
 
     def _recognise(self, request: Request) -> Principal | None:
         path = request.url.path

@@ -99,6 +99,7 @@ class Ledger:
             raise LedgerUnavailable(str(fault)) from fault
         self.heads = Heads(path.parent / "heads.ndjson", self.keys.provider, serving().head_seconds)
         url = url or os.environ.get(URL) or None
+        self.near = url is None
         try:
             self._book, self._reader = book(path, url, patience_s), book(path, url, patience_s)
         except Exception as fault:

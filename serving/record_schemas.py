@@ -136,3 +136,25 @@ class DossierAnswer(BaseModel):
     models: list[dict[str, Any]]
     retention: dict[str, Any]
     rights: list[dict[str, str]]
+
+
+class Quota(BaseModel):
+    """Distinct patients that a key may deal with in a window, and how many it has."""
+
+    name: str
+    limit: int
+    used: int
+    window_s: int
+    resets_in_s: int
+
+
+class MeAnswer(BaseModel):
+    """Whom a key stands for."""
+
+    name: str
+    role: str
+    department: str | None
+    scopes: list[str]
+    purposes: list[str]
+    hours: Annotated[list[int], Field(description="first hour, and the hour before which it ends")]
+    quotas: list[Quota]

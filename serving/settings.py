@@ -33,6 +33,23 @@ class Retention(Values):
     key_backup_days: int = Field(ge=0)
 
 
+class Watch(Values):
+    """What counts as abnormal access.
+
+    Attributes
+    ----------
+    denials_10min, misses_10min
+        Refused requests, and ids that are not there, of one principal in ten minutes.
+    patients_10min, patients_day
+        Role -> distinct patients of a key that declares no quotas of its own.
+    """
+
+    denials_10min: int = Field(gt=0)
+    misses_10min: int = Field(gt=0)
+    patients_10min: dict[str, int]
+    patients_day: dict[str, int]
+
+
 class Serving(Values):
     """Values of the service.
 
@@ -57,6 +74,8 @@ class Serving(Values):
         Rule ids other than ``consent`` that compliance has approved as a basis.
     superseded_notices
         Notice versions whose purposes, categories or recipients have since changed.
+    watch
+        Quotas and what counts as abnormal access.
     retention
         How long an erased patient's key must stand.
     guardian_below_years
@@ -80,6 +99,7 @@ class Serving(Values):
     idempotency_hours: int = Field(gt=0)
     approved_bases: tuple[str, ...]
     superseded_notices: tuple[str, ...]
+    watch: Watch
     retention: Retention
     guardian_below_years: float
     private_channels: tuple[str, ...]

@@ -104,7 +104,7 @@ def recorded(
         entry.payload  # noqa: B018  # a destroyed key is found out before the reading is recorded
     except Sealed:
         raise Problem(404, "what the decision said was erased with its patient", code="erased", field="id") from None
-    note(desk, principal, "read", decision_id=entry.id, reason=reason)
+    note(desk, principal, "read", patient_id=patient_id, decision_id=entry.id, reason=reason)
     return entry
 
 
@@ -120,6 +120,7 @@ def note(desk: Desk, principal: Principal, kind: str, *, patient_id: str | None 
     with desk.ledger.writing() as appender:
         if patient_id is not None:
             header["subject"] = appender.reference(patient_id)
+            desk.watchman.meet(appender, principal, [header["subject"]])
         appender.append(kind, uuid.uuid4().hex, header, {})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,14 +76,13 @@ def made(folder: Path) -> Hospital:
         ("admin", "admin", None),
     ):
         row, key = dict(rows[0]), f"{name}-key-for-tests-{'x' * 20}"
-        row |= {"sha256": _sha(key), "name": name, "role": role, "department": department, "demo": False}
+        row |= {"sha256": digest_of(key), "name": name, "role": role, "department": department, "demo": False}
         rows.append(row | {"scopes": sorted(ROLES[role]), "purposes": list(PURPOSES)})
         hospital.keys[name] = key
     write_private(file, orjson.dumps({"keys": rows}))
     return hospital
 
 
-def _sha(key: str) -> str:
-    import hashlib
-
+def digest_of(key: str) -> str:
+    """Return what the keys file keeps of a key."""
     return hashlib.sha256(key.encode()).hexdigest()

@@ -216,7 +216,7 @@ def test_rows_of_files_in_the_state_folder_go_too(inside: Inside) -> None:
     import pyarrow.parquet as pq
 
     home = inside.hospital.home
-    (home / "jobs").mkdir()
+    (home / "jobs").mkdir(exist_ok=True)
     pq.write_table(pa.table({"patient_id": ["ok-1", "ok-2"], "y": [1, 0]}), home / "jobs" / "scores.parquet")
     (home / "jobs" / "scores.ndjson").write_text('{"patient_id": "ok-1"}\n{"patient_id": "ok-11"}\n')
     (home / "jobs" / "scores.csv").write_text("patient_id,y\nok-1,1\nok-11,0\n")
