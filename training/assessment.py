@@ -18,6 +18,7 @@ from training.fairness import judge
 from training.fitted import Fitted
 from training.learning import learning_curve, without_tested
 from training.models.values import model_values
+from training.months import label_shift
 from training.refit import Refit
 from training.strata import strata
 
@@ -33,7 +34,7 @@ class Assessment:
     ----------
     sections
         calibration_curve, decision_curve, curvature, fairness, leaks, shuffled, stability,
-        learning_curve, tested, intervals: for the report, the card and the gates.
+        learning_curve, tested, intervals, months: for the report, the card and the gates.
     figures
         ``test_auroc_<group>`` of every group that is large enough, for MLflow.
     files
@@ -54,7 +55,8 @@ class Assessment:
         judged = [each for each in told["fairness"] if each["verdict"] in ("warn", "block")]
         unfair = [f"{each['verdict']}: {each['axis']} {each['group']}: {'; '.join(each['why'])}" for each in judged]
         stable = f"reasons: mean overlap {told['stability']['overlap']:.2f} over {stability.RETRAINS} retrains"
-        return (*alarmed, *unfair, stable, told["tested"]["text"], told["curvature"]["text"])
+        odd = [f"labels of {each['month']} disagree with the other months" for each in told["months"] if each["alarm"]]
+        return (*alarmed, *unfair, *odd, stable, told["tested"]["text"], told["curvature"]["text"])
 
 
 def assess(data: Dataset, fitted: Fitted, lake: Lake, overrides: tuple[str, ...] = ()) -> Assessment:
@@ -109,10 +111,22 @@ def assess(data: Dataset, fitted: Fitted, lake: Lake, overrides: tuple[str, ...]
         "learning_curve": lambda: learning_curve(data, refit, values),
         "tested": lambda: without_tested(data, refit, values),
         "intervals": venn_abers,
+        "months": lambda: months(data, fitted, probability),
     }
     sections: dict[str, Any] = {name: asked[name]() for name in track(tuple(asked), "assessment")}
     sections["operating_point"] = {"probability": cut, "text": f"acted on from a probability of {cut:.4f}"}
     return Assessment(sections, _figures(sections["fairness"]), files)
+
+
+def months(data: Dataset, fitted: Fitted, probability: np.ndarray) -> list[dict[str, Any]]:
+    """Return the label-shift test of every month of landmarks, by probabilities that never saw the patient."""
+    test, train = data.parts.rows("test"), data.parts.rows("train")
+    rows = np.flatnonzero(test)
+    if fitted.held is not None:
+        rows = np.r_[np.flatnonzero(train), rows]
+        probability = np.r_[fitted.held[0], probability]
+    month = (np.datetime64(0, "us") + data.at[rows].astype("timedelta64[us]")).astype("datetime64[M]").astype(str)
+    return label_shift(data.y[rows], probability, data.patient_id[rows], month, data.weight[rows])
 
 
 def operating_point(data: Dataset, fitted: Fitted, probability: np.ndarray, values: EvaluationValues) -> float:

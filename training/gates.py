@@ -51,6 +51,7 @@ def gates(
         *_leaks(trust),
         *_reasons(trust.get("stability")),
         *_affine(trust.get("curvature")),
+        *_months(trust.get("months")),
         _size(tags),
         Gate("explains itself", "pass" if explained else "warn", "additive contributions, checked at every score"),
     )
@@ -120,6 +121,15 @@ def _affine(curvature: Mapping[str, Any] | None) -> list[Gate]:
     if not curvature:
         return []
     return [Gate("affine calibration suffices", "pass" if curvature["suffices"] else "warn", curvature["text"])]
+
+
+def _months(months: Any) -> list[Gate]:
+    """Months whose labels disagree with the others: a person looks before it goes on."""
+    if not months:
+        return []
+    odd = [f"{each['month']} ({each['rate']:.3f}, expected {each['expected']:.3f})" for each in months if each["alarm"]]
+    text = f"labels disagree: {', '.join(odd)}" if odd else f"{len(months)} months agree"
+    return [Gate("label shift", "warn" if odd else "pass", text)]
 
 
 def _size(tags: Mapping[str, str]) -> Gate:

@@ -12,6 +12,7 @@ from training.evaluate import Bootstrap, EvaluationValues
 from training.explanation import Explanation
 from training.fairness import judge
 from training.intervals import Intervals, checked, intervals
+from training.months import label_shift
 from training.stability import Stability, compared
 
 VALUES = EvaluationValues(replicates=200, seed=1, calls_per_day=10)
@@ -143,3 +144,15 @@ def test_intervals_hold_the_observed_rate(drawn):
     again = Intervals.from_json(found.to_json())
     assert again.of(np.array([0.3]))[0] == pytest.approx(found.of(np.array([0.3]))[0], abs=1e-6)
     assert json.loads(found.to_json())["rows"] == 3000
+
+
+def test_a_month_of_flipped_labels_is_told_from_the_others():
+    rng = np.random.default_rng(4)
+    p = sigmoid(rng.normal(-2.2, 1, 24_000))
+    y = (rng.random(len(p)) < p).astype(float)
+    month, patient = np.repeat(np.arange(12), 2000).astype(str), np.tile(np.arange(2000), 12).astype(str)
+    clean = label_shift(y, p, patient, month, np.ones(len(p)))
+    assert not any(each["alarm"] for each in clean)
+    turned = (month == "5") & (rng.random(len(p)) < 0.05)
+    found = label_shift(np.where(turned, 1 - y, y), p, patient, month, np.ones(len(p)))
+    assert [each["month"] for each in found if each["alarm"]] == ["5"]
