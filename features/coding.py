@@ -58,6 +58,7 @@ _LOCAL = re.compile(r"\b(ophthalmic|nasal|topical|otic|vaginal|rectal|cream|oint
 _BEFORE = re.compile(r"^(?:nda\d+\s+)?(?:[\d.]+\s+(?:hr|ml|actuat|mg|day)\s+)*", re.IGNORECASE)
 
 
+@functools.lru_cache(maxsize=50_000)
 def ingredient(display: str | None) -> str | None:
     """Return the RxNorm code of an ingredient that codelists know and that a medicine's RxNorm name begins with.
 

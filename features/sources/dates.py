@@ -122,6 +122,7 @@ def _separated(year: str, month: str, day: str | None, clock: str | None, zone: 
     return _instant(read, zone)
 
 
+@functools.lru_cache(maxsize=65_536)
 def _day(day: date, zone: ZoneInfo) -> When:
     try:
         return When(end_of_day(day, zone) + 1 - DAY, end_of_day(day, zone))

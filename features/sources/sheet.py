@@ -10,9 +10,12 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from features.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 TEXT = (".csv", ".tsv", ".txt")
 ENDINGS = (*TEXT, *(f"{ending}.gz" for ending in TEXT), ".parquet", ".xlsx")
@@ -167,11 +170,11 @@ class Sheet:
         with pq.ParquetFile(self.path) as file:
             row = 1
             for batch in file.iter_batches(batch_size=_BATCH, columns=wanted):
-                lists = {name: batch.column(name).to_pylist() for name in wanted}
+                lists = {name: _plain_column(batch.column(name)) for name in wanted}
                 nothing = [None] * batch.num_rows
                 for values in zip(*(nothing if name is None else lists[name] for name in columns)):
                     row += 1
-                    yield row, tuple(_plain(value) for value in values)
+                    yield row, values
 
 
 def sheets(folder: Path, remedy: str = "") -> tuple[Path, ...]:
@@ -190,6 +193,16 @@ def sheets(folder: Path, remedy: str = "") -> tuple[Path, ...]:
             "no table found", where=str(folder), remedy=remedy or f"expected files that end in {', '.join(ENDINGS)}"
         )
     return found
+
+
+def _plain_column(column: pa.Array) -> list[Any]:
+    import pyarrow as pa
+
+    values: list[Any] = column.to_pylist()
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_floating(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return [_plain(value) for value in values]
+    return values
 
 
 def _plain(value: Any) -> Any:
