@@ -96,6 +96,26 @@ def shadow(
 
 
 @app.command()
+def notice(
+    home: Home = DEFAULT,
+    clock: Annotated[str | None, typer.Option(help="As of when; else now.")] = None,
+) -> None:
+    """Look at every patient whose tags were shown, and tell callers whose have changed since. Run it nightly."""
+    from features.store import EventStore
+    from serving.clock import Clock
+    from serving.ledger import Ledger
+    from serving.noticing import notice as noticed
+    from serving.noticing import watched
+
+    store, ledger = EventStore(home / "events.db"), Ledger(home / "ledger.db")
+    contents = store.contents()
+    count = noticed(store, ledger, lambda: contents, watched(store, ledger), Clock.at(clock).now())
+    ledger.close()
+    store.close()
+    typer.echo(f"{count:,} patients have changed")
+
+
+@app.command()
 def history(task: str, home: Home = DEFAULT) -> None:
     """Show which version of a task was in production from when to when, and who put it there."""
     from serving import production

@@ -14,6 +14,7 @@ from serving.access import Principal
 from serving.changes import announce
 from serving.consent import birth, known, standing
 from serving.ledger import Appender
+from serving.noticing import last, remember, seen
 from serving.problem import Problem, nearest
 from serving.reasons import refusal
 
@@ -50,9 +51,11 @@ def profile(desk: Desk, principal: Principal, patient_id: str, purpose: str) -> 
         "tags": [],
         "tiers": [],
     }
+    state, before = None, None
     if refused is not None:
         told["refused"] = refusal(refused).answer()
     else:
+        state, before = seen(tables, desk.catalogue.table, patient_id, now), last(desk.ledger, patient_id)
         found = tags().profile(tables, desk.catalogue.table, patient_id, now, purpose)
         shown = [_tag(held) for held in found.tags] + _by_model(desk, patient_id, purpose)
         gone, covered = deleted(desk, patient_id), "sensitive" in consent.categories
@@ -73,6 +76,8 @@ def profile(desk: Desk, principal: Principal, patient_id: str, purpose: str) -> 
         }
         payload = {"tags": [each["code"] for each in told["tags"]], "tiers": [each["code"] for each in told["tiers"]]}
         receipt = appender.append("profile", uuid.uuid4().hex, header, {} if sealed else payload)
+        if state is not None and state != before:
+            remember(appender, patient_id, before, state, now)
         return told | {"receipt": receipt.as_dict()}
 
     return desk.ledger.hand(record)
