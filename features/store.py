@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.canonical import canonical, digests, empty
-from features.lake import Lake
 from features.progress import track
 from features.schema import ARROW, EVENT_TABLES, TABLES, table
 from features.segments import segments
+
+if TYPE_CHECKING:
+    from features.lake import Lake
 
 _PLACE = "_place"
 _NAMED = ("patient_id", "time")

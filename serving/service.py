@@ -9,11 +9,14 @@ CAREPATH_CLOCK, because every worker is a process of its own.
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from serving.start import CLOCK, HOME, QUIET, WORKERS
 
 os.environ.update(QUIET)
+if WORKERS in os.environ:
+    sys.modules["pandas"] = None  # type: ignore[assignment]  # pyarrow loads it where it is found; no answer needs it
 
 import bentoml
 from starlette.types import ASGIApp, Receive, Scope, Send
