@@ -242,13 +242,14 @@ def _preference(
     NaN where the candidate has no value.
     """
     size = int(value.max(initial=-1)) + 1
-    if not size:
+    kinds = len(np.unique(value[there & (value >= 0)]))
+    if not kinds:
         nothing = np.full(len(candidates), np.nan)
         return nothing, nothing
     known = value[history]
     read = np.bincount(known[known >= 0], minlength=size)
     base = np.bincount(value[there & (value >= 0)], minlength=size)
-    base = (base + 1) / (base.sum() + size)
+    base = (base + 1) / (base.sum() + kinds)
     mine = value[candidates]
     place = np.maximum(mine, 0)
     lift = np.log((read + 5 * base) / (read.sum() + 5) / base)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,6 +14,7 @@ from training.affinity.ranker import Ranker, Sample, fit
 from training.affinity.readers import Readership
 from training.affinity.values import AffinityValues
 from training.affinity.walk import UserDay, Window, user_day
+from training.split import draw
 
 LEAST = 8
 """Windows that a ranker is fitted to at least (METHODS)."""
@@ -31,17 +33,14 @@ class Practice:
         self.given, self.values = given, values
         self.samples: deque[Sample] = deque(maxlen=values.user_days)
         self.windows = 0
-        self._rng = np.random.default_rng(values.seed)
         self._peers = peers_columns(values.half_lives_h)
 
     def rehearse(self, end: int, every: int) -> None:
         """Take in the windows before an instant; where time gives too few, folds of the pairs stand in."""
-        touches, values = self.given.touches, self.values
-        start = int(touches.time[0])
-        cuts = [end - number * every for number in range(1, values.windows + 1)]
-        sizes = [len(touches.relevant(cut, cut + every)) if cut > start else 0 for cut in cuts]
-        filled = [cut for cut, size in zip(cuts, sizes, strict=True) if size]
-        total = np.cumsum([size for size in sizes if size])
+        values = self.values
+        filled, total = self._filled(end, every, every)
+        if len(filled) < LEAST:
+            filled, total = self._filled(end, every, max(every // LEAST, 1))
         wanted = max(LEAST, int(np.searchsorted(total, values.user_days)) + 1)
         share = min(1.0, values.user_days / max(int(total[:wanted][-1]), 1)) if len(total) else 1.0
         for number in range(max(LEAST - len(filled), 0)):
@@ -55,6 +54,14 @@ class Practice:
             if window is not None:
                 self.add(window, share=share)
 
+    def _filled(self, end: int, every: int, stride: int) -> tuple[list[int], np.ndarray]:
+        """Return the cuts, latest first, whose windows end by an instant and hold anything; their sizes summed up."""
+        touches, start = self.given.touches, int(self.given.touches.time[0])
+        cuts = range(end - every, max(end - every - self.values.windows * stride, start), -stride)
+        sizes = [len(touches.relevant(cut, cut + every)) for cut in cuts]
+        filled = [cut for cut, size in zip(cuts, sizes, strict=True) if size]
+        return filled, np.cumsum([size for size in sizes if size])
+
     def add(
         self,
         window: Window,
@@ -64,13 +71,17 @@ class Practice:
     ) -> None:
         """Take a window in; ``known`` are user-days already in rows, ``share`` of the users is drawn."""
         self.windows += 1
-        hidden = self._rng.random(len(window.stage.born)) < self.values.hidden
-        for user in window.relevant:
-            if share < 1 and self._rng.random() >= share:
+        salt = f"{self.values.seed}-{window.stage.at}"
+        touches = self.given.touches
+        hidden = draw(touches.items, f"hidden-{salt}") < self.values.hidden
+        names = touches.users[list(window.relevant)]
+        kept, strange = draw(names, f"kept-{salt}") < share, draw(names, f"stranger-{salt}") < self.values.strangers
+        for user, name, wanted, stranger in zip(window.relevant, names, kept, strange, strict=True):
+            if not wanted:
                 continue
-            stranger = self._rng.random() < self.values.hidden
             day = None if stranger or known is None else known.get(user)
-            sample = self._sample(day or user_day(given or self.given, window, user, self.values, stranger), hidden)
+            day = day or user_day(given or self.given, window, user, self.values, bool(stranger))
+            sample = self._sample(day, str(name), hidden, np.random.default_rng(_seed(f"{salt}-{name}")))
             if sample is not None:
                 self.samples.append(sample)
 
@@ -78,18 +89,23 @@ class Practice:
         """Fit to the samples at hand."""
         return fit(self.samples, self.values)
 
-    def _sample(self, day: UserDay, hidden: np.ndarray) -> Sample | None:
+    def _sample(self, day: UserDay, name: str, hidden: np.ndarray, rng: np.random.Generator) -> Sample | None:
         opened = day.opened
         if not opened.any():
             return None
         others = np.flatnonzero(~opened)
         kept = min(self.values.negatives, len(others))
-        drawn = self._rng.choice(others, kept, replace=False)
+        drawn = rng.choice(others, kept, replace=False)
         chosen = np.sort(np.concatenate([np.flatnonzero(opened), drawn]))
         rows = day.rows[chosen].astype(np.float32)
         rows[np.ix_(hidden[day.candidates[chosen]], self._peers)] = np.nan
         weight = np.where(opened[chosen], 1.0, len(others) / max(kept, 1))
-        return Sample(day.user, rows, opened[chosen], weight)
+        return Sample(name, rows, opened[chosen], weight)
+
+
+def _seed(text: str) -> int:
+    """Return a seed of a text: the same whoever else is in the lake."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
 def folded(given: Readership, end: int, every: int, seed: int, hidden: float) -> Readership:

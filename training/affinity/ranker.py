@@ -13,6 +13,7 @@ from training.affinity.columns import names
 from training.affinity.values import AffinityValues
 from training.calibrate import affine, sigmoid
 from training.sample_size import MIN_EVENTS
+from training.split import draw
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -31,7 +32,7 @@ class Sample:
         (n,) of each row in the head: a candidate that was drawn stands for those that were not.
     """
 
-    user: int
+    user: str
     rows: np.ndarray
     opened: np.ndarray
     weight: np.ndarray
@@ -107,8 +108,7 @@ def fit(samples: Sequence[Sample], values: AffinityValues) -> Ranker:
     rank = {"objective": "lambdarank", "lambdarank_truncation_level": given.truncation, "bagging_by_query": True}
     data = lightgbm.Dataset(x, y, group=size, feature_name=every, params={"verbosity": -1}, free_raw_data=False)
     order = lightgbm.train({**settings, **rank}, data, given.rounds)
-    apart = np.random.default_rng(values.seed).permutation(int(user.max()) + 1) < HELD * (user.max() + 1)
-    held = apart[user]
+    held = draw(user, f"head-{values.seed}") < HELD
     if not (y[held].any() and y[~held].any()):
         held = np.arange(len(y)) % 5 == 0
     data = lightgbm.Dataset(x[~held], y[~held], weight=weight[~held], feature_name=every, params={"verbosity": -1})

@@ -156,7 +156,7 @@ def stage(
         similarity.neighbours(common, readers, values.neighbours, values.shrinkage),
         followed,
         tfidf(catalogue.words, touches.born < at),
-        _segments(catalogue, own, of, age_h[first], values, band, held, conditions),
+        _segments(catalogue, np.flatnonzero(touches.born < at), own, of, age_h[first], values, band, held, conditions),
     )
 
 
@@ -185,6 +185,7 @@ def _reach(origin: np.ndarray, readers: np.ndarray, there: np.ndarray) -> np.nda
 
 def _segments(
     catalogue: Catalogue,
+    there: np.ndarray,
     user: np.ndarray,
     item: np.ndarray,
     age_h: np.ndarray,
@@ -211,13 +212,13 @@ def _segments(
     return Segments(
         conditions,
         np.stack([by(decay) for decay in decays]).astype(np.float32),
-        _lift(total @ catalogue.topics.toarray()),
-        _lift(total @ of_format),
+        _lift(total @ catalogue.topics.toarray(), catalogue.topics[there].sum(axis=0) > 0),
+        _lift(total @ of_format, of_format[there].sum(axis=0) > 0),
     )
 
 
-def _lift(counts: np.ndarray, prior: float = 20.0) -> np.ndarray:
-    """Return log of each segment's share over that of everybody (the known ages), shrunk by ``prior`` touches."""
+def _lift(counts: np.ndarray, there: np.ndarray, prior: float = 20.0) -> np.ndarray:
+    """Return log of each segment's share over everybody's, shrunk by ``prior``; 0 for what was not there yet."""
     everybody = counts[:BANDS].sum(axis=0)
-    base = (everybody + 0.5) / (everybody.sum() + 0.5 * len(everybody))
-    return np.log((counts + prior * base) / (counts.sum(axis=1, keepdims=True) + prior) / base)
+    base = (everybody + 0.5) / (everybody.sum() + 0.5 * max(int(there.sum()), 1))
+    return there * np.log((counts + prior * base) / (counts.sum(axis=1, keepdims=True) + prior) / base)

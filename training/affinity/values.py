@@ -61,8 +61,8 @@ class AffinityValues(Values):
         How often a backtest fits the ranker again.
     negatives
         Candidates kept of each user-day beside those opened.
-    hidden
-        Share of items, and of users, that training takes for new ones.
+    hidden, strangers
+        Share of items, and of user-days, that training takes for new ones.
     ease_items
         Above so many items with readers peers come from sparse neighbours alone.
     repeat_cap, diversity
@@ -87,6 +87,7 @@ class AffinityValues(Values):
     retrain_days: int = Field(ge=1)
     negatives: int = Field(ge=10)
     hidden: float = Field(ge=0, lt=0.5)
+    strangers: float = Field(ge=0, lt=0.5)
     quotas: Quotas
     ranker: RankerValues
     ease_items: int = Field(ge=0)
