@@ -18,7 +18,7 @@ from training.calling import callable_as
 from training.censoring import Weights, weights
 from training.followup import Followup
 from training.landmarks import landmarks, without_consent
-from training.mistakes import check, empty
+from training.mistakes import check, constant, empty, once, varying
 from training.outcome import FollowedOutcome
 from training.split import Split, SplitValues, draw, split
 from training.task import Task
@@ -108,6 +108,10 @@ class Dataset:
         """Return one feature's (n,) values."""
         return self.x[:, self.spec.names.index(name)]
 
+    def constant(self) -> tuple[str, ...]:
+        """Return the features that do not vary here: of no use to any model."""
+        return constant(self.spec.names, self.x)
+
     def count(self) -> tuple[int, int]:
         """Return (patients, patients with an event), of those not lost to follow-up."""
         known = self.weight > 0
@@ -171,6 +175,7 @@ def dataset(task: Task | str, lake: Lake, overrides: tuple[str, ...] = (), sampl
     values = section("split", SplitValues, overrides)
     declared = (*catalogue(), *task.own)
     readable = check(task, declared)
+    once(lake)
     patient_id, at, what = landmarks(lake, task, values.reporting_lag_days, sample)
     attrition = Attrition()
     attrition.start(what, patient_id)
@@ -195,6 +200,7 @@ def dataset(task: Task | str, lake: Lake, overrides: tuple[str, ...] = (), sampl
         raise empty(task, attrition)
     plan = compile_plan(declared, readable)
     x = vectors(lake, plan, patient_id, at)
+    varying(task, plan.spec.names, x, attrition)
     parts = split(patient_id, at, task.horizon_days, values)
     parts = replace(parts, part=np.where(weighed.weight > 0, parts.part, ""))
     return Dataset(task, plan.spec, x, y, weighed, days, ended, patient_id, at, parts, eligible, attrition, sample)

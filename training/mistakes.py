@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import numpy as np
+
 from features.derived import Derived
 from features.errors import InputError
 from features.group import FeatureGroup
 from features.plan import compile_plan
 from training.attrition import Attrition
+from training.followup import final
 from training.task import Task
+
+if TYPE_CHECKING:
+    from features.lake import Lake
 
 
 def check(task: Task, declared: tuple[FeatureGroup | Derived, ...]) -> tuple[str, ...]:
@@ -64,3 +72,52 @@ def empty(task: Task, attrition: Attrition) -> InputError:
     )
     error.attrition = attrition.rows()  # type: ignore[attr-defined]
     return error
+
+
+def once(lake: Lake) -> None:
+    """Refuse a lake in which one patient has two rows in force in ``patients``.
+
+    Raises
+    ------
+    InputError
+        Some have; their number is named, not who.
+    """
+    if "patients" not in lake.tables():
+        return
+    rows = final(lake.read("patients", columns=["patient_id", "event_id", "version", "void"]))
+    _, count = np.unique(rows["patient_id"].to_numpy(zero_copy_only=False).astype(str), return_counts=True)
+    several = int((count > 1).sum())
+    if several:
+        raise InputError(
+            f"{several} patient{'s have' if several > 1 else ' has'} two rows in force",
+            where=f"lake {lake.path.name}, patients",
+            remedy="merge them: one event_id a patient, a correction as a higher version, a retraction as void",
+        )
+
+
+def constant(names: tuple[str, ...], x: np.ndarray) -> tuple[str, ...]:
+    """Return the features of (n, k) rows that hold one value at most, null or not."""
+    null = np.isnan(x)
+    least, most = np.where(null, np.inf, x).min(axis=0), np.where(null, -np.inf, x).max(axis=0)
+    still = (least >= most) & (null.all(axis=0) | ~null.any(axis=0))
+    return tuple(name for name, each in zip(names, still) if each)
+
+
+def varying(task: Task, names: tuple[str, ...], x: np.ndarray, attrition: Attrition) -> None:
+    """Note the features that do not vary.
+
+    Raises
+    ------
+    InputError
+        None does.
+    """
+    still = constant(names, x)
+    if len(still) == len(names):
+        raise InputError(
+            "every feature is constant here",
+            where=f"task {task.name}",
+            remedy="check that the codes of the lake are those of the codelists: python -m features codes --unmapped",
+        )
+    if still:
+        shown = ", ".join(still[:8]) + (f" and {len(still) - 8} more" if len(still) > 8 else "")
+        attrition.note(f"{len(still)} features do not vary here and are of no use: {shown}")

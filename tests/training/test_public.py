@@ -55,7 +55,8 @@ def test_icu_features_come_from_the_engine():
     made = vectors(events, np.array([1, 2]))
     assert made["hr_mean"].tolist()[0] == 90 and np.isnan(made["hr_mean"][1])
     assert (made["hr_last"][0], made["hr_mean_24h"][0], made["hr_count"][0]) == (100, 100, 3)
-    assert made["age_first"].tolist() == [54, 70] and "sysabp_mean" not in made and "height_first" not in made
+    assert made["age_first"].tolist() == [54, 70] and "height_first" not in made
+    assert made["sysabp_min"][0] == 0  # recorded as zero: a fact of the record
 
 
 def test_stays_become_numbers_without_race_or_payer():

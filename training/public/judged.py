@@ -142,7 +142,7 @@ def held_out(table: Table, name: str, question: str, share: float, published: st
 def _values(table: Table) -> ModelValues:
     """Return the values of params.yaml; a leaf of a small table may be small."""
     values = model_values()
-    least = min(values.lightgbm.min_data_in_leaf, max(5, len(table.y) // 40))
+    least = min(values.lightgbm.min_data_in_leaf, max(5, len(table.y) // 200))
     return values.model_copy(update={"lightgbm": values.lightgbm.model_copy(update={"min_data_in_leaf": least})})
 
 

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ADMITTED = parse("2012-01-01T00:00:00+00:00")
-STATIC = ("Age", "Gender", "Height", "ICUType", "Weight")
-_TOLD = ("Age", "Gender", "Height", "ICUType")
-_PRESSURES = ("SysABP", "DiasABP", "MAP", "NISysABP", "NIDiasABP", "NIMAP")
+_NOT_SAID = -1
+"""The files write -1 for what was not said. A pressure of 0 was recorded so, and stays; some ages stand twice."""
 
 
 def mortality() -> Judged:
@@ -58,9 +57,6 @@ def groups(parameters: tuple[str, ...]) -> tuple[FeatureGroup, ...]:
     features: dict[str, Reduction] = {}
     for name in parameters:
         key, mine = name.lower(), history.coded(name)
-        if name in _TOLD:
-            features[f"{key}_first"] = mine.first("value")
-            continue
         day = mine.within(days=1)
         features |= {
             f"{key}_count": mine.count(),
@@ -85,16 +81,14 @@ def vectors(events: pd.DataFrame, stays: np.ndarray) -> pd.DataFrame:
 
     from features.build import build
 
-    kept = events[(events["Parameter"] != "RecordID") & (events["Value"] >= 0)]
-    name = kept["Parameter"].astype(str)
-    kept = kept[~((name.isin(_PRESSURES)) & (kept["Value"] == 0))]
+    kept = events[(events["Parameter"] != "RecordID") & (events["Value"] != _NOT_SAID)]
     name = kept["Parameter"].astype(str)
     time = ADMITTED + kept["Minute"].to_numpy(dtype=np.int64) * 60_000_000
     rows = pd.DataFrame(
         {
             "patient_id": kept["RecordID"].astype(str).to_numpy(),
             "time": pd.to_datetime(time, unit="us", utc=True),
-            "event_id": np.arange(len(kept)).astype(str),
+            "event_id": np.char.zfill(np.arange(len(kept)).astype(str), 8),
             "code_system": "physionet",
             "code": name.to_numpy(),
             "value": kept["Value"].to_numpy(dtype=float),
@@ -114,7 +108,7 @@ def _core(made: pd.DataFrame) -> tuple[str, ...]:
     wanted = (
         "gcs_last",
         "bun_last",
-        "age_first",
+        "age_mean",
         "urine_mean",
         "gcs_min",
         "hr_mean_24h",
@@ -136,7 +130,6 @@ def _core(made: pd.DataFrame) -> tuple[str, ...]:
         "resprate_mean_24h",
         "mechvent_count",
         "albumin_last",
-        "icutype_first",
         "hct_last",
         "bun_slope",
         "gcs_slope",

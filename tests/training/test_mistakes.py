@@ -1,0 +1,113 @@
+"""Bad input: what is wrong, where, and what to do; one test each."""
+
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import training
+from features.errors import InputError
+from features.lake import Lake
+from simulation.write import hospital
+from training.attrition import Attrition
+from training.cohort import Cohort, Criterion
+from training.landmarked import TooFew, fit
+from training.mistakes import check, empty, varying
+from training.tasks import task
+
+
+def _with(name, **changes):
+    base = task(name)
+    return replace(base, inputs=replace(base.inputs, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"core": ("visit_count_30", "visit_days_since")}, r"core: no feature 'visit_count_30'; did you mean"),
+        ({"monotone": {"age_year": "up"}}, r"monotone: no feature 'age_year'; did you mean 'age_years'"),
+        ({"baselines": {"recency": ("days_since", "up")}}, r"a baseline: no feature 'days_since'"),
+        ({"clinical_groups": ("visit",)}, r"no clinical group 'visit'; did you mean 'visits'"),
+        ({"clinical_groups": ("fees",)}, r"may be used for care_followup; name other clinical_groups or purposes"),
+    ],
+)
+def test_an_unknown_feature_or_group_is_named(lake, changes, message):
+    with pytest.raises(InputError, match=message):
+        training.dataset(_with("churn_90d", **changes), lake)
+
+
+def test_an_unknown_codelist_is_named_with_the_nearest():
+    entry = "{codelist: gouty, ages: [18, 90], lookback_days: 365, washout_days: 30, horizons_months: [12]}"
+    with pytest.raises(InputError, match=r"diseases.*codelist.*gout"):
+        task("gout_12m", (f"diseases.gout={entry}",))
+
+
+def test_a_date_out_of_range_says_from_when_to_when(lake):
+    with pytest.raises(InputError, match=r"records from 20\d\d-\d\d-\d\d to 20.*too short.*more days are needed"):
+        training.dataset("stroke_60m", lake)
+    long = replace(task("churn_90d"), time=replace(task("churn_90d").time, lookback_days=4000))
+    with pytest.raises(InputError, match=r"look-back of 4000 .*more days are needed"):
+        training.dataset(long, lake)
+
+
+def test_an_empty_cohort_says_at_which_step_the_last_went(lake):
+    nobody = Criterion("older than anybody", ("age_years",), lambda c: c["age_years"] > 150, "无", "nobody")
+    with pytest.raises(
+        InputError, match=r"nobody is eligible: the step 'older than anybody' left out the last"
+    ) as told:
+        training.dataset(replace(task("churn_90d"), cohort=Cohort((nobody,))), lake)
+    assert told.value.attrition[-1]["rows_left"] == 0
+
+
+def test_no_events_is_refused_with_the_numbers(lake):
+    entry = "{codelist: gout, ages: [18, 90], lookback_days: 365, washout_days: 30, horizons_months: [12]}"
+    data = training.dataset(task("gout_12m", (f"diseases.gout={entry}",)), lake)
+    with pytest.raises(TooFew, match=r"refused: \d+ patients with 0 events: missing 50 more events"):
+        fit(data)
+
+
+def test_one_class_in_a_part_is_refused(lake):
+    data = training.dataset("churn_90d", lake)
+    test = data.parts.rows("test")
+    with pytest.raises(TooFew, match="the test part holds one class only"):
+        fit(replace(data, y=np.where(test, 0.0, data.y)))
+    with pytest.raises(InputError, match="one class only"):
+        training.evaluate(replace(data, y=np.ones(len(data.y))), np.full(len(data.y), 0.5))
+
+
+def test_a_constant_feature_is_left_out_and_named(lake):
+    data = training.dataset("churn_90d", lake)
+    assert data.constant()
+    assert any(f"{len(data.constant())} features do not vary" in str(row["step"]) for row in data.log.rows())
+    for name in data.constant():
+        assert len(np.unique(np.nan_to_num(data.column(name), nan=-1.0))) == 1
+    with pytest.raises(InputError, match=r"every feature is constant here; check that the codes"):
+        varying(data.task, ("a", "b"), np.array([[1.0, np.nan], [1.0, np.nan]]), Attrition())
+
+
+def test_a_patient_given_twice_is_named(tmp_path):
+    lake = hospital(tmp_path, 30, 3, 1, date(2025, 12, 31))
+    file = next((lake / "patients").glob("*.parquet"))
+    rows = pd.read_parquet(file)
+    again = rows.iloc[[0]].assign(event_id="another", birth_date=pd.Timestamp("1950-01-01", tz="UTC"))
+    pd.concat([rows, again]).to_parquet(file)
+    with pytest.raises(InputError, match=r"patients: 1 patient has two rows in force; merge them"):
+        training.dataset("churn_90d", Lake(lake))
+
+
+def test_a_cohort_that_ends_after_its_labels_says_so():
+    log = Attrition()
+    log.start("landmarks", np.array(["a"]))
+    log.drop("onset in the washout", np.array(["a"]), np.array([True]), np.array([False]))
+    assert "onset in the washout" in str(empty(task("churn_90d"), log))
+
+
+def test_every_task_passes_its_own_check():
+    from features import catalogue
+    from training.tasks import tasks
+
+    for each in tasks():
+        if each.kind in ("churn", "incident", "rule"):
+            check(each, (*catalogue(), *each.own))
