@@ -12,6 +12,7 @@ import typer
 from features import ingest
 from features.commands import Commands
 from features.identity import commands as identities
+from features.tagging import commands as tagging
 
 if TYPE_CHECKING:
     from features.asking import Asking
@@ -20,6 +21,7 @@ app = typer.Typer(cls=Commands, add_completion=False, no_args_is_help=True, help
 app.add_typer(ingest.app, name="ingest")
 app.command()(ingest.codes)
 app.add_typer(identities.app, name="identities")
+app.command()(tagging.profile)
 Groups = Annotated[
     list[str] | None,
     typer.Option(help="File of one's own groups, in place of the catalogue; may be repeated; 'catalogue' adds it."),
