@@ -127,6 +127,16 @@ def deskdrop(
     _told("deskdrop", folder, lake)
 
 
+@app.command()
+def own(
+    name: Annotated[str, typer.Argument(help="Name of a source of the hospital's folder (--hospital).")],
+    folder: Annotated[Path, typer.Argument(help="Its raw files.")],
+    lake: Lake,
+) -> None:
+    """A source that the hospital has written itself."""
+    _told(name, folder, lake)
+
+
 def codes(
     lake: Annotated[Path, typer.Option(help="Folder of the lake.")],
     out: Annotated[Path, typer.Option(help="CSV to fill in and pass back as the lake's codemap.csv.")],

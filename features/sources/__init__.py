@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import pyarrow as pa
 
 from features.errors import InputError
+from features.hospital import hospital
 from features.sources.cdnow import Cdnow
 from features.sources.deskdrop import Deskdrop
 from features.sources.draft import Draft, Period, Tally
@@ -74,8 +75,14 @@ SOURCES: tuple[Any, ...] = (Fhir, Omop, Meds, Tabular, Nhanes, Cdnow, Deskdrop)
 
 
 def source(name: str) -> Opens:
-    """Return the source of that name, or raise InputError naming the nearest."""
+    """Return the source of that name, the hospital's own among them, or raise InputError naming the nearest.
+
+    A hospital's source is a class in its ``sources.py`` with a ``name`` and the methods of Source.
+    """
     known: dict[str, Opens] = {each.name: each for each in SOURCES}
+    if (folder := hospital()) is not None:
+        classes = folder.declared("sources", type)
+        known |= {each.name: each for each in classes if hasattr(each, "events") and hasattr(each, "name")}
     if name not in known:
         raise InputError(f"no source '{name}'", where="features.sources", given=name, known=tuple(known))
     return known[name]

@@ -90,7 +90,7 @@ def _written(text: str, zone: ZoneInfo) -> When:
             return _instant(datetime(*day, int(clock), int(found[5]), int(found[6] or 0)), zone)
         if found := _SEPARATED.fullmatch(text):
             return _separated(found[1], found[2], found[3], found[4], zone)
-    except OverflowError:
+    except (OverflowError, ValueError):
         pass
     raise ValueError("the time cannot be read")
 

@@ -470,3 +470,13 @@ def test_two_rows_of_one_version_that_differ_are_set_aside_and_a_repetition_too(
     assert aside(report) == {"observations:contradicting_rows": 2} and len(rows(lake, "observations")) == 1
     report, lake = run(patient(), twice, twice, lake="other")
     assert aside(report) == {"observations:repeated_row": 1} and len(rows(lake, "observations")) == 1
+
+
+def test_a_bundle_on_a_line_and_lines_in_a_json_file_are_read(run: Run, tmp_path: Path) -> None:
+    bundle = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": encounter("e7")}]}
+    folder = tmp_path / "export"
+    folder.mkdir()
+    (folder / "more.json").write_text(json.dumps(encounter("e8")) + "\n" + json.dumps(encounter("e9")))
+    report, lake = run(patient(), bundle)
+    assert sorted(each["event_id"] for each in rows(lake, "encounters")) == [f"Encounter/e{n}" for n in (7, 8, 9)]
+    assert not report.quarantined

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
@@ -69,19 +69,29 @@ def records(path: Path, name: str) -> Iterator[Record]:
         ) from error
 
 
-def _lines(stream: IO[bytes], name: str) -> Iterator[Record]:
+def _lines(stream: Iterable[bytes], name: str) -> Iterator[Record]:
     for row, line in enumerate(stream, 1):
         if line.isspace():
             continue
-        yield Record(_resource(line), name, row)
+        read = _resource(line)
+        if read is not None and read["resourceType"] == "Bundle":
+            yield from (each._replace(row=row) for each in _entries(read, name))
+        else:
+            yield Record(read, name, row)
 
 
 def _bundle(text: bytes, name: str) -> Iterator[Record]:
     read = _resource(text)
-    if read is None or read["resourceType"] != "Bundle":
+    if read is None and b"\n" in text.strip() and _resource(text.lstrip().partition(b"\n")[0]) is not None:
+        yield from _lines(text.splitlines(), name)
+    elif read is None or read["resourceType"] != "Bundle":
         yield Record(read, name, 1)
-        return
-    entries = read.get("entry")
+    else:
+        yield from _entries(read, name)
+
+
+def _entries(bundle: dict[str, Any], name: str) -> Iterator[Record]:
+    entries = bundle.get("entry")
     for row, entry in enumerate(entries if isinstance(entries, list) else (), 1):
         resource = entry.get("resource") if isinstance(entry, dict) else None
         if isinstance(resource, dict) and isinstance(resource.get("resourceType"), str):
