@@ -71,6 +71,7 @@ def make(work: Path, sizes: Sizes) -> Hospital:
     from serving.access import demo_keys
     from serving.ledger import Ledger
     from simulation.write import hospital
+    from training.signing import sign
     from training.tasks import task
 
     settings(work)
@@ -85,8 +86,9 @@ def make(work: Path, sizes: Sizes) -> Hospital:
     for name in TASKS:
         digest = fitted(task(name), lake, sizes).save(work / "models" / name, {})
         told = {"task": name, "version": "1", "digest": digest, "author": "bench"}
+        told["artefact"] = str(work / "models" / name)
         proposal = work / f"{name}.json"
-        proposal.write_bytes(orjson.dumps({**told, "artefact": str(work / "models" / name)}))
+        proposal.write_bytes(orjson.dumps({**told, "signature": sign(told, "bench")}))
         approvals.approve(proposal, home, ledger, "compliance")
     ledger.close()
     return Hospital(home, work, keys)
@@ -111,7 +113,8 @@ def fitted(task: Task, lake: Any, sizes: Sizes) -> Scorer:
     ids, at = np.repeat(patients, 6), np.tile(end - np.arange(6) * 60 * instants.DAY, len(patients))
     X = vectors(lake, plan, ids, at)
     rng = np.random.default_rng(len(task.name))
-    Z = np.nan_to_num((X - np.nanmean(X, axis=0)) / (np.nanstd(X, axis=0) + 1e-9))
+    filled = np.nan_to_num(X)
+    Z = (filled - filled.mean(axis=0)) / (filled.std(axis=0) + 1e-9)
     score = Z @ (rng.normal(size=X.shape[1]) * (rng.random(X.shape[1]) < 0.4))
     y = (score + rng.logistic(size=len(X)) > np.quantile(score, 0.8)).astype(float)
     params = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from features import instants
 from features.errors import InputError
+from serving.appender import canonical
 from serving.changes import announce
 from serving.clock import Clock
 from serving.ledger import Ledger
+from serving.suite import suite
 from training import manifest
+from training.signing import public_key, verify
 
 KIND = "approval"
+_DOMAIN = b"carepath-production-1\n"
 
 
 class Proposal(BaseModel):
@@ -35,18 +40,48 @@ class Proposal(BaseModel):
 
 
 def proposed(file: Path) -> Proposal:
-    """Read a proposal.
+    """Read a proposal whose author signed it.
 
     Raises
     ------
     InputError
-        It is not one.
+        It is not one, it was changed since it was signed, or another key than the author's signed it.
     """
     try:
-        return Proposal.model_validate(orjson.loads(file.read_bytes()))
+        told = orjson.loads(file.read_bytes())
+        public = verify(told)
+        proposal = Proposal.model_validate(told)
+    except InputError:
+        raise
     except (OSError, ValueError, ValidationError):
         remedy = "give the file that python -m training propose wrote"
         raise InputError("not a proposal", where=file.name, remedy=remedy) from None
+    if public_key(proposal.author) not in (None, public):
+        raise InputError("another key than the author's signed it", where=file.name, remedy="propose it again")
+    return proposal
+
+
+def asks_for_clinician(name: str) -> bool:
+    """Say whether a task is about the risk of a disease, so that a clinician should answer for its model."""
+    from training.tasks import task
+
+    return task(name).kind in ("incident", "prevalent")
+
+
+def signed(ledger: Ledger, header: dict[str, Any]) -> dict[str, Any]:
+    """Return a header with the service's signature of it: what puts a model into production carries one."""
+    return {**header, "signature": ledger.keys.provider.sign(_DOMAIN + canonical(header)).hex()}
+
+
+def sound(ledger: Ledger, header: Mapping[str, Any]) -> bool:
+    """Say whether the header of an entry is signed by this service."""
+    own = {name: value for name, value in header.items() if name not in ("signature", "kind", "id", "suite")}
+    try:
+        signature = bytes.fromhex(header["signature"])
+        made = suite(header["suite"])
+    except (KeyError, ValueError, TypeError, InputError):
+        return False
+    return made.signed(ledger.keys.provider.public(), signature, _DOMAIN + canonical(own))
 
 
 def install(proposal: Proposal, home: Path) -> None:
@@ -71,16 +106,25 @@ def install(proposal: Proposal, home: Path) -> None:
     fresh.replace(place)
 
 
-def approve(file: Path, home: Path, ledger: Ledger, approver: str) -> Proposal:
-    """Install a proposed artefact and record the approval; every worker scores with it from then on.
+def approve(file: Path, home: Path, ledger: Ledger, approver: str, clinician: str | None = None) -> Proposal:
+    """Install a proposed artefact and record the approval, signed; every worker scores with it from then on.
+
+    Parameters
+    ----------
+    approver
+        Who approves; never the author.
+    clinician
+        Who answers for it medically; neither the author nor the approver.
 
     Raises
     ------
     InputError
-        The proposal cannot be read or is blocked by a gate; the approver is its author; the
-        recorded artefact has another digest.
+        The proposal cannot be read, is not as its author signed it, or is blocked by a gate; author,
+        approver and clinician are not different people; the recorded artefact has another digest.
     """
     proposal = proposed(file)
+    if clinician is not None and clinician in (proposal.author, approver):
+        raise InputError("the clinician is a person of their own", where="approve", remedy="name another: --clinician")
     if proposal.author == approver:
         raise InputError("an author cannot approve", where="approve", remedy="let another person: --identity NAME")
     blocked = [str(gate.get("name")) for gate in proposal.gates if gate.get("verdict") == "block"]
@@ -89,7 +133,8 @@ def approve(file: Path, home: Path, ledger: Ledger, approver: str) -> Proposal:
     install(proposal, home)
     at = Clock().now()
     named = {"task": proposal.task, "version": str(proposal.version), "digest": proposal.digest}
-    header = {**named, "author": proposal.author, "approver": approver, "at": instants.iso(at)}
+    people = {"author": proposal.author, "approver": approver, "clinician": clinician}
+    header = signed(ledger, {**named, **people, "at": instants.iso(at)})
     with ledger.writing() as appender:
         appender.append(KIND, uuid.uuid4().hex, header, proposal.model_dump())
         announce(appender, "model.switched", at, **named)

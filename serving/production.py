@@ -115,7 +115,7 @@ def rollback(ledger: Ledger, home: Path, task: str, identity: str) -> dict[str, 
         "at": instants.iso(at),
     }
     with ledger.writing() as appender:
-        appender.append(ROLLBACK, uuid.uuid4().hex, header, {})
+        appender.append(ROLLBACK, uuid.uuid4().hex, approvals.signed(ledger, header), {})
         announce(appender, "model.switched", at, **{name: header[name] for name in ("task", "version", "digest")})
     return earlier[-1]
 
@@ -180,7 +180,7 @@ def _challenged(ledger: Ledger, task: str, identity: str, version: str | None, d
     at = instants.iso(Clock().now())
     header = {"task": task, "version": version, "digest": digest, "identity": identity, "at": at}
     with ledger.writing() as appender:
-        appender.append(CHALLENGER, uuid.uuid4().hex, header, {})
+        appender.append(CHALLENGER, uuid.uuid4().hex, approvals.signed(ledger, header), {})
 
 
 def _by_task(ledger: Ledger) -> dict[str, list[Entry]]:
@@ -191,8 +191,9 @@ def _by_task(ledger: Ledger) -> dict[str, list[Entry]]:
 
 
 def _every(ledger: Ledger) -> Iterator[Entry]:
+    """Yield what this service signed; an entry that somebody else wrote puts nothing into production."""
     for kind in KINDS:
-        yield from ledger.entries(kind)
+        yield from (entry for entry in ledger.entries(kind) if approvals.sound(ledger, entry.header))
 
 
 def _versions(entries: list[Entry]) -> list[dict[str, Any]]:

@@ -42,6 +42,7 @@ from training.affinity.values import affinity_values
 from training.models import logistic
 from training.models.values import ModelValues
 from training.scorer import Scorer
+from training.signing import sign
 from training.task import Task
 from training.tasks import task as task_named
 
@@ -170,6 +171,13 @@ def scorer_of(task: Task, rows: int = 600, spec: Any = None) -> Scorer:
     )
 
 
+def put_forward(file: Path, told: dict[str, Any]) -> None:
+    """Write a proposal, signed by a key of its author's that lies beside it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CAREPATH_HOME", str(file.parent / "authors"))
+        file.write_bytes(orjson.dumps({**told, "signature": sign(told, told["author"])}))
+
+
 def approved(
     home: Path, work: Path, scorer: Scorer, card: dict[str, Any], beside: dict[str, str | bytes] | None = None
 ) -> None:
@@ -179,7 +187,7 @@ def approved(
     assert manifest.digest_of(work / task) == digest
     proposal = work / f"{task}.json"
     told = {"task": task, "version": "1", "digest": digest, "author": "scientist", "artefact": str(work / task)}
-    proposal.write_bytes(orjson.dumps(told))
+    put_forward(proposal, told)
     ledger = Ledger(home / "ledger.db")
     approvals.approve(proposal, home, ledger, "compliance")
     ledger.close()

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import orjson
 import pytest
 
 from serving import production
@@ -16,7 +15,7 @@ from serving.api import application
 from serving.clock import Clock
 from serving.desk import Desk
 from serving.ledger import Ledger
-from tests.service.conftest import CLOCK, Hospital, build, scorer_of
+from tests.service.conftest import CLOCK, Hospital, build, put_forward, scorer_of
 from training.tasks import task as task_named
 
 ASKED = {"patient_id": "ok-1", "tasks": ["churn_90d"], "purpose": "care_followup"}
@@ -30,7 +29,7 @@ def propose(work: Path, version: str, trees: int) -> Path:
     digest = scorer.save(work / f"churn-{version}", {})
     told = {"task": "churn_90d", "version": version, "digest": digest, "author": "scientist"}
     file = work / f"churn-{version}.json"
-    file.write_bytes(orjson.dumps({**told, "artefact": str(work / f"churn-{version}")}))
+    put_forward(file, {**told, "artefact": str(work / f"churn-{version}")})
     return file
 
 

@@ -14,7 +14,7 @@ import features
 from features.plan import compile_plan
 from serving import approvals
 from serving.ledger import Ledger
-from tests.service.conftest import Hospital, scorer_of
+from tests.service.conftest import Hospital, put_forward, scorer_of
 from tests.service.inside import ASKED, Inside, made, served
 from training.scorer import Scorer
 from training.task import Task
@@ -144,7 +144,7 @@ def test_a_group_without_consent_is_refused_or_masked(tmp_path: Path, maskable: 
     assert any(scorer.groups[name] == "fees" for name in scorer.used)
     digest = scorer.save(tmp_path / "fees", {"maskable": ["fees"]} if maskable else {})
     told = {"task": "churn_90d", "version": "9", "digest": digest, "author": "a", "artefact": str(tmp_path / "fees")}
-    (tmp_path / "proposal.json").write_bytes(orjson.dumps(told))
+    put_forward(tmp_path / "proposal.json", told)
     ledger = Ledger(hospital.home / "ledger.db")
     approvals.approve(tmp_path / "proposal.json", hospital.home, ledger, "compliance")
     ledger.close()

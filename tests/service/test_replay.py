@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 import pytest
 
 from serving import approvals
 from serving.ledger import Ledger
-from tests.service.conftest import scorer_of
+from tests.service.conftest import put_forward, scorer_of
 from tests.service.inside import Inside, made, served
 from training.tasks import task as task_named
 
@@ -78,7 +77,7 @@ def test_another_version_in_production_leaves_the_replay_alone(inside: Inside, t
     scorer = scorer_of(task_named("churn_90d"), rows=500)
     digest = scorer.save(tmp_path / "second", {})
     told = {"task": "churn_90d", "version": "2", "digest": digest, "author": "a", "artefact": str(tmp_path / "second")}
-    (tmp_path / "proposal.json").write_bytes(orjson.dumps(told))
+    put_forward(tmp_path / "proposal.json", told)
     ledger = Ledger(inside.hospital.home / "ledger.db")
     approvals.approve(tmp_path / "proposal.json", inside.hospital.home, ledger, "compliance")
     ledger.close()
