@@ -14,6 +14,8 @@ from numba import njit, types
 LONGS = types.Array(types.int64, 1, "C", readonly=True)
 INTS = types.Array(types.int32, 1, "C", readonly=True)
 BYTES = types.Array(types.uint8, 1, "C", readonly=True)
+_OWN_LONGS = types.Array(types.int64, 1, "C")
+_HASHES = types.Array(types.uint64, 1, "C", readonly=True)
 NEVER = np.int64(2**63 - 1)
 
 
@@ -29,44 +31,61 @@ def _compared(one, other, at, text):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _precedes(one, other, time, at, text):  # type: ignore[no-untyped-def]
-    if time[one] != time[other]:
-        return time[one] < time[other]
-    return _compared(one, other, at, text) < 0
+def _precedes(time, row, other_time, other, at, text):  # type: ignore[no-untyped-def]
+    if time != other_time:
+        return time < other_time
+    return _compared(row, other, at, text) < 0
 
 
-@njit(types.void(types.Array(types.int64, 1, "C"), LONGS, LONGS, LONGS, BYTES), cache=True, nogil=True)
+@njit(types.void(_OWN_LONGS, LONGS, LONGS, LONGS, BYTES), cache=True, nogil=True)
 def _sort(order, starts, time, at, text):  # type: ignore[no-untyped-def]
-    """Sort each patient's stretch of ``order``: stable merges, runs already in order are left alone."""
-    spare = np.empty_like(order)
+    """Sort each patient's stretch of ``order``: stable merges, runs already in order are left alone.
+
+    Times travel with the rows, so that what is compared lies together.
+    """
+    most = np.int64(0)
     for patient in range(len(starts) - 1):
-        low, high = starts[patient], starts[patient + 1]
+        most = max(most, starts[patient + 1] - starts[patient])
+    rows, spare = np.empty(most, np.int64), np.empty(most, np.int64)
+    keys, spare_keys = np.empty(most, np.int64), np.empty(most, np.int64)
+    for patient in range(len(starts) - 1):
+        low, size = starts[patient], starts[patient + 1] - starts[patient]
+        for place in range(size):
+            rows[place] = order[low + place]
+            keys[place] = time[rows[place]]
         width = 1
-        while width < high - low:
-            left = low
-            while left + width < high:
-                middle, right = left + width, min(left + 2 * width, high)
-                if _precedes(order[middle], order[middle - 1], time, at, text):
-                    spare[left:middle] = order[left:middle]
+        while width < size:
+            left = np.int64(0)
+            while left + width < size:
+                middle, right = left + width, min(left + 2 * width, size)
+                if _precedes(keys[middle], rows[middle], keys[middle - 1], rows[middle - 1], at, text):
+                    spare[left:middle] = rows[left:middle]
+                    spare_keys[left:middle] = keys[left:middle]
                     one, other, place = left, middle, left
                     while one < middle:
-                        if other < right and _precedes(order[other], spare[one], time, at, text):
-                            order[place] = order[other]
+                        if other < right and _precedes(keys[other], rows[other], spare_keys[one], spare[one], at, text):
+                            rows[place], keys[place] = rows[other], keys[other]
                             other += 1
                         else:
-                            order[place] = spare[one]
+                            rows[place], keys[place] = spare[one], spare_keys[one]
                             one += 1
                         place += 1
                 left = right
             width *= 2
+        for place in range(size):
+            order[low + place] = rows[place]
 
 
-@njit(inline="always")
-def _hashed(row, at, text):  # type: ignore[no-untyped-def]
-    value = np.uint64(14695981039346656037)
-    for place in range(at[row], at[row + 1]):
-        value = (value ^ np.uint64(text[place])) * np.uint64(1099511628211)
-    return value ^ (value >> np.uint64(29))
+@njit(types.Array(types.uint64, 1, "C")(LONGS, BYTES), cache=True, nogil=True)
+def _hashed(at, text):  # type: ignore[no-untyped-def]
+    """Return a hash of every id, read in the order in which they lie."""
+    found = np.empty(len(at) - 1, np.uint64)
+    for row in range(len(found)):
+        value = np.uint64(14695981039346656037)
+        for place in range(at[row], at[row + 1]):
+            value = (value ^ np.uint64(text[place])) * np.uint64(1099511628211)
+        found[row] = value ^ (value >> np.uint64(29))
+    return found
 
 
 @njit(types.Tuple((types.Array(types.int64, 1, "C"), types.Array(types.int64, 1, "C")))(INTS, types.int64), cache=True)
@@ -95,14 +114,8 @@ def _replaces(one, other, version, known, rank):  # type: ignore[no-untyped-def]
     return rank[one] > rank[other]
 
 
-@njit(
-    types.int64(
-        types.Array(types.int64, 1, "C"), LONGS, LONGS, BYTES, LONGS, LONGS, INTS, types.Array(types.int64, 1, "C")
-    ),
-    cache=True,
-    nogil=True,
-)
-def _superseded(order, starts, at, text, version, known, rank, until):  # type: ignore[no-untyped-def]
+@njit(types.int64(_OWN_LONGS, LONGS, _HASHES, LONGS, BYTES, LONGS, LONGS, INTS, _OWN_LONGS), cache=True, nogil=True)
+def _superseded(order, starts, hashes, at, text, version, known, rank, until):  # type: ignore[no-untyped-def]
     """Fill ``until``; return how many rows share event_id, version, known_at and rank with another."""
     most = 1
     for patient in range(len(starts) - 1):
@@ -110,32 +123,36 @@ def _superseded(order, starts, at, text, version, known, rank, until):  # type: 
     size = 16
     while size < 2 * most:
         size *= 2
-    newest = np.empty(size, np.int64)
+    newest, tags = np.empty(size, np.int64), np.empty(size, np.uint64)
     stamp = np.full(size, -1, np.int64)
-    earlier = np.full(len(until), -1, np.int64)
+    earlier = np.empty(most, np.int64)
     tied = 0
     for patient in range(len(starts) - 1):
+        low = starts[patient]
         mask = np.int64(16)
-        while mask < 2 * (starts[patient + 1] - starts[patient]):
+        while mask < 2 * (starts[patient + 1] - low):
             mask *= 2
         mask -= 1
-        for place in range(starts[patient], starts[patient + 1]):
+        for place in range(low, starts[patient + 1]):
             row = order[place]
-            slot = np.int64(_hashed(row, at, text) & np.uint64(mask))
-            while stamp[slot] == patient and _compared(newest[slot], row, at, text) != 0:
+            tag = hashes[row]
+            slot = np.int64(tag & np.uint64(mask))
+            while stamp[slot] == patient and (
+                tags[slot] != tag or _compared(order[low + newest[slot]], row, at, text) != 0
+            ):
                 slot = (slot + 1) & mask
-            if stamp[slot] == patient:
-                earlier[row] = newest[slot]
-            stamp[slot], newest[slot] = patient, row
-            other = earlier[row]
-            while other >= 0:
+            earlier[place - low] = newest[slot] if stamp[slot] == patient else -1
+            stamp[slot], newest[slot], tags[slot] = patient, place - low, tag
+            found = earlier[place - low]
+            while found >= 0:
+                other = order[low + found]
                 if _replaces(row, other, version, known, rank):
                     until[other] = min(until[other], known[row])
                 elif _replaces(other, row, version, known, rank):
                     until[row] = min(until[row], known[other])
                 else:
                     tied += 1
-                other = earlier[other]
+                found = earlier[found]
     return tied
 
 
@@ -171,5 +188,5 @@ def arrange(
     order, starts = _dealt(patient, patients)
     _sort(order, starts, time, id_at, id_text)
     until = np.full(len(patient), NEVER)
-    tied = _superseded(order, starts, id_at, id_text, version, known, rank, until)
+    tied = _superseded(order, starts, _hashed(id_at, id_text), id_at, id_text, version, known, rank, until)
     return order, starts, until, int(tied)

@@ -141,7 +141,7 @@ class Lake:
         present = {name: tuple(wanted) for name, wanted in columns.items() if name in self.files}
         places = np.arange(len(patients))
         if parts <= 1:
-            yield 0, places, {name: self.read(name, wanted, patients) for name, wanted in present.items()}
+            yield 0, places, {name: self.read(name, wanted) for name, wanted in present.items()}
             return
         edges = np.linspace(0, len(patients), parts + 1).astype(np.int64)
         with tempfile.TemporaryDirectory(prefix="carepath-buckets-") as temporary:

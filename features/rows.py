@@ -61,9 +61,12 @@ def rows(found: pa.Table | None, program: Program, patients: pa.Array) -> Rows:
     """
     if found is None or not found.num_rows:
         return _none(program, len(patients))
+    patient = _patients(found["patient_id"], patients)
+    own = np.flatnonzero(patient >= 0)
+    few = len(own) < 0.75 * len(patient)
+    if few:
+        found, patient = found.take(pa.array(own)), patient[own]
     read = _read(found, program)
-    patient = pc.index_in(read["patient_id"], value_set=patients)
-    patient = (patient.fill_null(-1) if patient.null_count else patient).to_numpy()
     time, known, version = (_longs(read[name]) for name in ("time", "known_at", "version"))
     if read["known_at"].null_count:
         patient = np.where(read["known_at"].is_valid().to_numpy(), patient, np.int32(-1))
@@ -91,10 +94,23 @@ def rows(found: pa.Table | None, program: Program, patients: pa.Array) -> Rows:
         until=until[kept],
         signature=signature[kept],
         values=values,
-        origin=kept,
+        origin=own[kept] if few else kept,
         passes=passes,
         ids=ids,
     )
+
+
+def _patients(column: pa.ChunkedArray, patients: pa.Array) -> np.ndarray:
+    """Return the (n,) place of each row's patient; -1 for one that is not asked about."""
+    if pa.types.is_dictionary(column.type):
+        one = whole(column.unify_dictionaries())
+        places = pc.index_in(one.dictionary.cast(pa.string()), value_set=patients).fill_null(-1).to_numpy()
+        indices = (one.indices.fill_null(-1) if one.null_count else one.indices).to_numpy()
+        found: np.ndarray = np.append(places, np.int32(-1))[indices]
+        return found
+    strings = column if pa.types.is_string(column.type) else column.cast(pa.string())
+    place = pc.index_in(strings, value_set=patients)
+    return np.asarray((place.fill_null(-1) if place.null_count else place).to_numpy())
 
 
 def _none(program: Program, patients: int) -> Rows:

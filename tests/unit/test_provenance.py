@@ -120,3 +120,13 @@ def test_asked_gives_the_vector_and_the_events_behind_some_of_it() -> None:
         whole = provenance(plan, tables, "p", at, plan.spec.names)
         assert asked.provenance(at, plan.spec.names) == whole
         assert asked.provenance(at, ("rise",)) == {"rise": whole["rise"]}
+
+
+def test_other_patients_in_the_table_do_not_shift_the_event() -> None:
+    """Most rows are of others: the event named is still this patient's."""
+    lines = "\n".join(f"q | x{at} | 2024-02-0{at} | 1.0" for at in range(1, 9))
+    rows = drawn("observations", f"patient_id | event_id | time | value\n{lines}\np | mine | 2024-02-09 | 3.0")
+    plan = compile_plan(
+        [FeatureGroup("g", "observations", ("care_followup",), "a test", "glucose", {"it": HISTORY.last("value")})]
+    )
+    assert provenance(plan, {"observations": rows}, "p", AT, ("it",))["it"]["event_id"] == "mine"
