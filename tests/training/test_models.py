@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.calibrate import sigmoid
+from training.calibrate import affine, sigmoid
 from training.measures import restricted_spline
 from training.models import lightgbm, logistic
 from training.models.choice import choose, out_of_fold
@@ -112,3 +112,44 @@ def test_an_out_of_fold_margin_never_saw_its_patient(rows):
     everyone = set(patient)
     assert len(seen) == 4 and set().union(*(everyone - each for each in seen)) == everyone
     assert sum(len(everyone - each) for each in seen) == len(everyone)
+
+
+def test_one_and_two_threads_grow_the_same_trees(rows, monkeypatch):
+    x, y, patient = rows
+    weight = np.random.default_rng(5).uniform(1, 1.3, len(y))
+    made, own = [], lightgbm.settings
+    for threads in (1, 2, 2):
+        with monkeypatch.context() as patched:
+            patched.setattr(lightgbm, "settings", lambda values, n=threads: own(values) | {"num_threads": n})
+            made.append(lightgbm.fit(x, y, patient, NAMES, {"age": "up"}, VALUES, weight))
+    texts = [each.booster.model_to_string().split("\nparameters:")[0] for each in made]
+    assert texts[0] == texts[1] == texts[2] and texts[0].count("Tree=") > 5
+
+
+def test_a_whole_fit_is_the_same_to_the_byte(rows):
+    """Out-of-fold choice, calibration and model."""
+    x, y, patient = rows
+    weight = np.random.default_rng(5).uniform(1, 1.3, len(y))
+
+    def linear(x, y, patient, weight):
+        return logistic.fit(x, y, patient, NAMES, NAMES, VALUES, (), weight)
+
+    def trees(x, y, patient, weight):
+        return lightgbm.fit(x, y, patient, NAMES, {}, VALUES, weight)
+
+    one, two = (choose(linear, trees, x, y, patient, 3, 1, weight) for _ in range(2))
+    assert one.calibration == two.calibration and one.text == two.text
+    assert (one.probability == two.probability).all()
+    assert (one.model.margin(x) == two.model.margin(x)).all()
+
+
+def test_a_weight_of_two_is_a_row_twice(rows):
+    x, y, _ = rows
+    twice = np.r_[np.arange(len(y)), np.arange(0, len(y), 3)]
+    weight = np.ones(len(y))
+    weight[::3] = 2
+    design = np.column_stack([np.clip(x[:, 0], 0, 100) / 50, x[:, 1], np.ones(len(y))])
+    weighed = logistic.penalised(design, y, 10.0, weight=weight)
+    assert weighed == pytest.approx(logistic.penalised(design[twice], y[twice], 10.0), abs=1e-9)
+    margin = design @ weighed
+    assert affine(margin, y, weight) == pytest.approx(affine(margin[twice], y[twice]), abs=1e-6)

@@ -41,10 +41,13 @@ class Version:
 
 
 def uri() -> str:
-    """Where runs are kept: MLFLOW_TRACKING_URI, else SQLite in mlruns/ beside the packages."""
+    """Where runs are kept: MLFLOW_TRACKING_URI, else SQLite in mlruns/ beside the packages.
+
+    A PostgreSQL without a driver is asked through psycopg, the driver that is locked.
+    """
     given = os.environ.get("MLFLOW_TRACKING_URI")
     if given:
-        return given
+        return given.replace("postgresql://", "postgresql+psycopg://", 1)
     ROOT.mkdir(parents=True, exist_ok=True)
     return f"sqlite:///{ROOT / 'mlflow.db'}"
 
