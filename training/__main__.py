@@ -135,6 +135,18 @@ def refresh(
     show(renew(task, lake, version, tuple(set_ or ())))
 
 
+@app.command()
+def ope(
+    lake: Annotated[Path, typer.Option(help="folder of canonical tables, impressions among them")],
+    policy: Annotated[list[str] | None, typer.Option(help="uniform, newest, popular or a Parquet file")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file of the estimates to write")] = None,
+) -> None:
+    """Say what other policies would have earned on the lists that were logged: IPS, SNIPS, doubly robust."""
+    from training.affinity.commands import ope as evaluate
+
+    typer.echo(evaluate(lake, tuple(policy or ()), out))
+
+
 def main() -> None:
     """Run a command; a mistake is one line on standard error and exit status 2."""
     from features.errors import InputError

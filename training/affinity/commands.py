@@ -96,3 +96,39 @@ def told(report: dict[str, Any]) -> str:
         f"topic calibration {report['topic_calibration_kl']} nats"
     )
     return "\n".join(lines)
+
+
+def ope(lake: Path, policies: tuple[str, ...] = (), out: Path | None = None) -> str:
+    """Evaluate policies on a lake's logged lists and return what is said of them.
+
+    Parameters
+    ----------
+    policies
+        Names or files; none for every named one.
+
+    Raises
+    ------
+    InputError
+        No impressions with a propensity, an unknown policy.
+    """
+    import json
+    from dataclasses import asdict
+
+    from features.lake import Lake
+    from training.affinity.ope import estimate
+    from training.affinity.policies import NAMED, logged
+
+    opened = Lake(lake)
+    found = {name: estimate(logged(opened, name)) for name in policies or NAMED}
+    if out is not None:
+        out.write_text(json.dumps({name: asdict(each) for name, each in found.items()}, indent=2) + "\n", "utf-8")
+    lines = [f"{'policy':20}{'':8}openings an impression, 95 % interval"]
+    for name, each in found.items():
+        for label in ("logged", "ips", "snips", "dr"):
+            figure = getattr(each, label)
+            lines.append(f"{name:20}{label:8}{figure.value:.4f}  [{figure.lo:.4f}, {figure.hi:.4f}]")
+        lines.append(
+            f"{'':20}{each.impressions:,} impressions worth {each.effective:,.0f}; {each.clipped:.2%} of the weights "
+            f"clipped; {each.unidentifiable:.2%} of the policy is on items that the log never shows there"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,122 @@
+"""Off-policy evaluation: two known policies, their true values, and the command over a lake of lists."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from features.errors import InputError
+from features.instants import DAY
+from features.lake import Lake
+from training.__main__ import app
+from training.affinity.ope import Logged, estimate
+from training.affinity.policies import logged
+
+SEGMENTS, ITEMS, LISTS, PATIENTS = 4, 12, 3000, 400
+
+
+def _world(seed: int):
+    """A logging policy that is greedy by segment with a fifth uniform, as the simulation's is; clicks by truth."""
+    rng = np.random.default_rng(seed)
+    chance = 1 / (1 + np.exp(2.2 - rng.normal(0, 1, (SEGMENTS, ITEMS))))
+    score = np.exp(1.6 * rng.normal(size=(SEGMENTS, ITEMS)))
+    greedy = score / score.sum(axis=1, keepdims=True)
+    law = 0.8 * greedy + 0.2 / ITEMS
+    other = np.roll(greedy, 3, axis=1)
+    patient = rng.integers(0, PATIENTS, LISTS)
+    segment = patient % SEGMENTS
+    item = (law.cumsum(axis=1)[segment] < rng.random(LISTS)[:, None]).sum(axis=1).clip(0, ITEMS - 1)
+    mood = rng.normal(0, 0.02, PATIENTS)[patient]
+    reward = (rng.random(LISTS) < np.clip(chance[segment, item] + mood, 0, 1)).astype(float)
+    return chance, law, other, patient, segment, item, reward
+
+
+def _log(law, target, patient, segment, item, reward, wrong: float = 0.0) -> Logged:
+    q = np.full((SEGMENTS, ITEMS), reward.mean() + wrong)
+    return Logged(
+        patient,
+        reward,
+        law[segment, item],
+        target[segment, item],
+        q[segment, item],
+        (target * q)[segment].sum(axis=1),
+        np.zeros(LISTS),
+    )
+
+
+@pytest.mark.parametrize("policy", ["uniform", "other"])
+def test_intervals_cover_the_true_value_of_known_policies(policy: str) -> None:
+    covered = {"ips": 0, "snips": 0, "dr": 0}
+    for seed in range(100):
+        chance, law, other, patient, segment, item, reward = _world(seed)
+        target = np.full_like(law, 1 / ITEMS) if policy == "uniform" else other
+        truth = float((target * chance)[segment].sum(axis=1).mean())
+        found = estimate(_log(law, target, patient, segment, item, reward))
+        for name in covered:
+            covered[name] += getattr(found, name).covers(truth)
+    assert min(covered.values()) >= 90, covered
+
+
+def test_doubly_robust_stands_with_a_wrong_model_and_is_exact_with_a_right_one() -> None:
+    chance, law, other, patient, segment, item, _ = _world(1)
+    expected = chance[segment, item]
+    truth = (other * chance)[segment].sum(axis=1)
+    exact = Logged(patient, expected, law[segment, item], other[segment, item], expected, truth, np.zeros(LISTS))
+    assert estimate(exact).dr.value == pytest.approx(truth.mean(), abs=1e-12)
+    wrong = estimate(_log(law, other, patient, segment, item, expected, wrong=0.3)).dr
+    assert wrong.covers(float(truth.mean()))
+
+
+def test_weights_are_clipped_counted_and_worth_what_they_are() -> None:
+    zero = np.zeros(4)
+    log = Logged(np.arange(4), np.ones(4), np.array([0.001, 0.5, 0.5, 0.5]), np.full(4, 0.5), zero, zero, zero + 0.25)
+    found = estimate(log)
+    assert found.clipped == 0.25 and found.unidentifiable == 0.25
+    assert found.effective == pytest.approx(103**2 / (100**2 + 3))
+    assert found.ips.value == pytest.approx(103 / 4) and found.snips.value == pytest.approx(1.0)
+    with pytest.raises(InputError, match="propensity"):
+        estimate(Logged(np.arange(1), np.ones(1), np.zeros(1), np.ones(1), np.ones(1), np.ones(1), np.ones(1)))
+
+
+def _lake(folder, seed: int = 0) -> Lake:
+    _, law, _, patient, segment, item, reward = _world(seed)
+    time = pa.array(np.arange(LISTS) * (DAY // 50)).cast(pa.timestamp("us", tz="UTC"))
+    columns = {
+        "patient_id": [f"p{each}" for each in patient],
+        "time": time,
+        "list_id": [f"l{number}" for number in range(LISTS)],
+        "content_id": [f"c{each:02d}" for each in item],
+        "slot": np.ones(LISTS, np.int64),
+        "propensity": law[segment, item],
+        "clicked": reward > 0,
+    }
+    (folder / "impressions").mkdir(parents=True)
+    pq.write_table(pa.table(columns), folder / "impressions" / "part.parquet")
+    return Lake(folder)
+
+
+def test_the_command_judges_named_policies_and_files(tmp_path) -> None:
+    lake = _lake(tmp_path / "lake")
+    wanted = pa.table(
+        {
+            "list_id": [f"l{number}" for number in range(LISTS) for _ in range(2)],
+            "slot": np.ones(2 * LISTS, np.int64),
+            "content_id": ["c01", "nowhere"] * LISTS,
+            "probability": [0.75, 0.25] * LISTS,
+        }
+    )
+    pq.write_table(wanted, tmp_path / "mine.parquet")
+    told = ["ope", "--lake", str(lake.path), "--policy", "uniform", "--policy", str(tmp_path / "mine.parquet")]
+    result = CliRunner().invoke(app, [*told, "--out", str(tmp_path / "o.json")])
+    assert result.exit_code == 0, result.output
+    assert "25.00% of the policy is on items that the log never shows" in result.output
+    assert (tmp_path / "o.json").is_file()
+    uniform = logged(lake, "uniform")
+    assert set(np.round(1 / uniform.target)) == {ITEMS}
+    for name in ("newest", "popular"):
+        assert np.isfinite(estimate(logged(lake, name)).dr.value)
+    with pytest.raises(InputError, match="no policy"):
+        logged(lake, "best")
