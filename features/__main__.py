@@ -22,6 +22,7 @@ app.add_typer(ingest.app, name="ingest")
 app.command()(ingest.codes)
 app.add_typer(identities.app, name="identities")
 app.command()(tagging.profile)
+app.command()(tagging.tags)
 Groups = Annotated[
     list[str] | None,
     typer.Option(help="File of one's own groups, in place of the catalogue; may be repeated; 'catalogue' adds it."),

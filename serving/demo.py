@@ -30,6 +30,14 @@ HOST, PORT = "127.0.0.1", 3000
 PATIENTS, YEARS, SEED = 10_000, 3, 7
 TASKS = ("self_test_diabetes", "churn_90d", "diabetes_12m", "copd_12m", "content_affinity")
 ASKED = ["churn_90d", "diabetes_12m"]
+ITEM = {
+    "title": "A walk after supper",
+    "topics": ["exercise"],
+    "format": "article",
+    "reviewers": ["d1", "d2", "d3"],
+    "expires_at": "2099-01-01T00:00:00+00:00",
+    "sensitive": False,
+}
 ANSWERS = {
     "age": 52,
     "sex": "male",
@@ -52,7 +60,8 @@ class Example:
     body: Any = None
 
     def curl(self) -> str:
-        parts = ["curl -s", f"http://{HOST}:{PORT}{self.path}", f"-H 'X-API-Key: {self.key}'"]
+        method = [] if self.method in ("GET", "POST") else [f"-X {self.method}"]
+        parts = ["curl -s", *method, f"'http://{HOST}:{PORT}{self.path}'", f"-H 'X-API-Key: {self.key}'"]
         if self.body is not None:
             parts += ["-H 'Content-Type: application/json'", f"-d '{json.dumps(self.body, ensure_ascii=False)}'"]
         return " ".join(parts)
@@ -164,6 +173,12 @@ def of_patient(patient: str, keys: dict[str, str], decision: str) -> Iterator[Ex
     yield Example("GET", "/v1/models", outreach)
     yield Example("GET", "/v1/models/churn_90d", outreach)
     yield Example("GET", "/v1/models/churn_90d/card", outreach)
+    yield Example("GET", f"/v1/patients/{patient}/profile?purpose=care_followup", outreach)
+    yield Example("DELETE", f"/v1/patients/{patient}/tags/initiative", outreach)
+    yield Example("GET", "/v1/changes?after=0", outreach)
+    yield Example("POST", "/v1/identities/resolve", outreach, {"ids": [{"system": "his", "value": "0001"}]})
+    yield Example("PUT", "/v1/contents/demo-item", outreach, ITEM)
+    yield Example("DELETE", "/v1/contents/demo-item", outreach)
     for path in ("/", "/openapi.json", "/livez", "/readyz"):
         yield Example("GET", path, outreach)
     yield Example("POST", "/v1/score", compliance, {**care, "explain": "full"})

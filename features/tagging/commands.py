@@ -1,4 +1,4 @@
-"""python -m features profile: what groups of patients are like, with small cells kept back."""
+"""python -m features profile and tags: what groups of patients are like, and the rules that say so."""
 
 from __future__ import annotations
 
@@ -45,3 +45,11 @@ def profile(
             writer.writerow((cell.group, cell.patients, cell.code, cell.zh, cell.en, cell.value, cell.n, share))
     hidden = sum(cell.n is None for cell in cells)
     typer.echo(f"{len(cells):,} cells, {hidden:,} of them kept back: {out}")
+
+
+def tags() -> None:
+    """Print every tag and tier with its rule, thresholds filled in from params.yaml."""
+    from features.tagging.table import lines
+
+    for line in lines():
+        typer.echo(line)

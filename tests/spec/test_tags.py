@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from features import instants
 from features.instants import DAY
 from features.schema import table
+from features.tagging.table import lines
 from features.tagging.tag import Tag
 from features.tags import Profile, Tags, tags
 
@@ -365,3 +367,8 @@ def test_of_a_patient_without_events_only_absence_is_said() -> None:
 def test_where_nobody_watched_nothing_is_said_but_that_it_is_undetermined() -> None:
     nobody = pa.table({"patient_id": ["other"], "table": ["diagnoses"]})
     assert set(tiered(profile(observed=nobody))) == {"undetermined", "value_undetermined"}
+
+
+def test_the_documented_table_is_the_one_in_force(project: Path) -> None:
+    told = (project / "docs" / "tags.md").read_text(encoding="utf-8")
+    assert told.partition("thresholds in force.\n\n")[2].strip() == "\n".join(lines()).strip()
