@@ -95,9 +95,9 @@ class Intake:
                 self._land(spool)
             for spool in self._spool(self.source.persons(self.first_contact), PERSONAL):
                 self._land(spool)
-            self._refuse(self.tally.refused)
             self._observed()
             self._contents()
+            self._refuse(self.tally.refused)
             self._promote()
         finally:
             self._close_asides()
@@ -279,6 +279,8 @@ class Intake:
         """Write the catalogue of a source that has one: no events, so no checks."""
         if isinstance(self.source, Catalogued):
             made = self.source.contents()
+            if not made.num_rows:
+                return
             pq.write_table(made, self.work / "tables" / "contents.parquet", compression="zstd")
             self.report.drafted["contents"] += made.num_rows
             self.report.written["contents"] += made.num_rows

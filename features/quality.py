@@ -154,6 +154,7 @@ UNREADABLE = {
     "unreadable_json": "the line is not a FHIR resource in JSON",
     "malformed_resource": "an element has the wrong shape",
     "unreadable_time": "a time cannot be read",
+    "missing_content_id": "the item has no name",
 }
 """Reasons of records that could not even become rows."""
 

@@ -147,6 +147,11 @@ tables:
         ("sheet: 结果", "sheat: 结果", r"no key 'sheat'; did you mean 'sheet'\?"),
         ("{value: LIS}", "{values: LIS}", r"no key 'values'; did you mean 'value'\?"),
         ("zone: Asia/Shanghai", "zone: Asia/Shanghay", "no time zone 'Asia/Shanghay'"),
+        (
+            "      patient_id: 病人ID\n      birth",
+            "      birth",
+            "names no column for patient_id; add 'patient_id: ...'",
+        ),
         ("tables:\n", "tables: [\n", "mapping.yaml: cannot be read"),
     ],
 )
@@ -158,6 +163,22 @@ def test_a_mistake_in_the_mapping_names_the_nearest(
     with pytest.raises(InputError, match=said):
         ingest("tabular", export, tmp_path / "lake")
     assert not (tmp_path / "lake").exists()
+
+
+def test_a_catalogue_of_contents(tmp_path: Path) -> None:
+    folder = tmp_path / "portal"
+    folder.mkdir()
+    lines = (
+        "编号,标题,主题,发布日期,适龄,敏感\nc1,低盐食谱,饮食；高血压,2024年3月5日,18,否\n,无名,饮食,2024年3月5日,,\n"
+    )
+    (folder / "内容.csv").write_bytes(lines.encode("gbk"))
+    mapping = "tables: [{file: 内容.csv, table: contents, columns: {content_id: 编号, title: 标题, topics: 主题, "
+    (folder / "mapping.yaml").write_text(mapping + "published_at: 发布日期, min_age: 适龄, sensitive: 敏感}}]\n")
+    report = ingest("tabular", folder, tmp_path / "lake")
+    [item] = rows(tmp_path / "lake", "contents")
+    assert (item["title"], item["topics"], item["min_age"]) == ("低盐食谱", ["饮食", "高血压"], 18.0)
+    assert item["published_at"] == end_of(2024, 3, 5) and item["sensitive"] is False
+    assert report.quarantined == {("contents", "missing_content_id"): 1}
 
 
 def test_cells_that_cannot_be_read_are_set_aside(export: Path, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Mapping as ByName
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pyarrow as pa
+
 from features.codes.region import region_code
 from features.errors import InputError
 from features.progress import track
@@ -69,7 +71,9 @@ class Tabular:
     @property
     def tables(self) -> tuple[str, ...]:
         """Event tables that the mapping names."""
-        return tuple(dict.fromkeys(each.part.table for each in self.parts if each.part.table != "patients"))
+        return tuple(
+            dict.fromkeys(each.part.table for each in self.parts if each.part.table not in ("patients", "contents"))
+        )
 
     def events(self) -> Iterator[Draft]:
         """Yield the rows of every table, the visits first."""
@@ -89,9 +93,28 @@ class Tabular:
                 begun = first_contact.get(str(draft.values.get("patient_id")))
                 yield draft._replace(values={"time": begun, "known_at": begun, **draft.values})
 
+    def contents(self) -> pa.Table:
+        """Return the table contents: the rows of its files, the last of an item that comes twice."""
+        items: dict[str, dict[str, Any]] = {}
+        for part in self._of("contents"):
+            for draft in self._drafts(part):
+                if name := draft.values.get("content_id"):
+                    items[name] = draft.values
+                else:
+                    self.tally.refused.append(Refusal("contents", "missing_content_id", draft.file, draft.row))
+        schema = table("contents").arrow()
+        columns = {field.name: [item.get(field.name) for item in items.values()] for field in schema}
+        arrays = [
+            pa.array(columns[field.name], pa.int64() if pa.types.is_timestamp(field.type) else field.type).cast(
+                field.type
+            )
+            for field in schema
+        ]
+        return pa.table(arrays, schema=schema)
+
     def _of(self, name: str = "") -> list[_Opened]:
         """Return the parts of one table; without a name those of all that are left."""
-        special = ("encounters", "patients", "family_history")
+        special = ("encounters", "patients", "family_history", "contents")
         return [each for each in self.parts if each.part.table == name or (not name and each.part.table not in special)]
 
     def _drafts(self, opened: _Opened) -> Iterator[Draft]:

@@ -13,7 +13,7 @@ from features.errors import InputError
 from features.schema import TABLES, table
 from features.sources.sheet import ENDINGS
 
-PER_PATIENT = tuple(name for name, each in TABLES.items() if each.per_patient)
+KNOWN = tuple(name for name in TABLES if name != "observed")
 _BESIDE = ("encounter", "panel")
 """What a row may name beside the columns of its table: the visit and the reading that it belongs to."""
 
@@ -111,14 +111,15 @@ def read_mapping(path: Path) -> Mapping:
         raise _told(error, path.name, read) from None
     for place, part in enumerate(mapping.tables):
         where = f"{path.name} tables.{place} ({part.file})"
-        if part.table not in PER_PATIENT:
-            raise InputError(f"no table '{part.table}'", where=where, given=part.table, known=PER_PATIENT)
+        if part.table not in KNOWN:
+            raise InputError(f"no table '{part.table}'", where=where, given=part.table, known=KNOWN)
         known = (*table(part.table).names, *_BESIDE)
         for name in part.columns:
             if name not in known:
                 raise InputError(f"table {part.table} has no column '{name}'", where=where, given=name, known=known)
-        if "patient_id" not in part.columns:
-            raise InputError("says not whose the rows are", where=where, remedy="name the column of patient_id")
+        for each in table(part.table).columns:
+            if each.required and each.name != "time" and each.name not in part.columns:
+                raise InputError(f"names no column for {each.name}", where=where, remedy=f"add '{each.name}: ...'")
         if part.wide and part.table != "observations":
             raise InputError("'wide' is for observations", where=where, remedy="write it under table: observations")
     return mapping
