@@ -57,8 +57,11 @@ lock: $(READY) ## resolve every requirement again, in one go
 	@$(UV) pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --custom-compile-command "make lock" --upgrade -o requirements.lock
 
-bench: $(READY) ## ratios against peers, interleaved
+bench: $(READY) ## the kernel against its peer; also bench-features, bench-serving, bench-training, bench-recommend
 	@$(BIN)/python -m bench.treeshap
+
+bench-%: $(READY)
+	@$(BIN)/python -m bench.$* $(ARGS)
 
 clean: ## everything made here but the environment and mlruns
 	@rm -rf var dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
