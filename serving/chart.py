@@ -88,16 +88,15 @@ class Chart:
             if feature.name in wanted:
                 wanted.update(feature.inputs)
         found: dict[str, Origin] = {}
+        events: dict[tuple[str, int], Origin] = {}
         for name, (table, place, count) in self._behind.places(self._ready.rows, at).items():
             if name in wanted:
-                rows, (ids, sources) = self._ready.rows[table], self._told[table]
-                found[name] = {
-                    "event_id": ids[place],
-                    "time": iso(int(rows.time[place])),
-                    "known_at": iso(int(rows.known[place])),
-                    "source": sources[place],
-                    "n": count,
-                }
+                event = events.get((table, place))
+                if event is None:
+                    rows, (ids, sources) = self._ready.rows[table], self._told[table]
+                    times = {"time": iso(int(rows.time[place])), "known_at": iso(int(rows.known[place]))}
+                    event = events[table, place] = {"event_id": ids[place], **times, "source": sources[place]}
+                found[name] = {**event, "n": count}
         for _, feature, _ in self._plan.derived:
             inputs = [found[each] for each in feature.inputs if each in found]
             if feature.name in wanted and inputs:

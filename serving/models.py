@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 import json
 from collections.abc import Mapping
@@ -79,7 +80,7 @@ class Served:
 
     def band(self, probability: float) -> str:
         """Return low, medium, high or very_high by the cut-offs stored with the version."""
-        return BANDS[int(np.searchsorted(self.scorer.bands, probability, side="right"))]
+        return BANDS[bisect.bisect_right(self.scorer.bands, probability)]
 
     @functools.cached_property
     def used(self) -> frozenset[str]:
