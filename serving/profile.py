@@ -36,10 +36,10 @@ def profile(desk: Desk, principal: Principal, patient_id: str, purpose: str) -> 
     Problem
         404 where there is no such patient.
     """
-    if not desk.store.has(patient_id):
+    sealed = desk.ledger.keys.tombstone(patient_id) is not None
+    if not sealed and not desk.store.has(patient_id):
         raise Problem(404, "no such patient", code="unknown_patient", field="id")
     now, epoch = desk.clock.now(), desk.ledger.epoch(patient_id)
-    sealed = desk.ledger.keys.tombstone(patient_id) is not None
     tables = {} if sealed else desk.store.tables(patient_id)
     consents, born = known(tables.get("consents"), now), birth(tables.get("patients"), now)
     consent = standing(consents, purpose, now, born, desk.settings)

@@ -187,3 +187,13 @@ def test_a_high_score_sets_a_model_tag(outreach: httpx.Client, service: Running)
 def test_no_profile_reaches_a_log(service: Running) -> None:
     assert not any(word in service.log() for word in ("ok-1", "hypertension", 'diabetes"', "未达标"))
     assert Path(service.hospital.home / "ledger.db").is_file()
+
+
+def test_of_a_sealed_patient_only_the_refusal_is_told(
+    outreach: httpx.Client, compliance: httpx.Client, own: str
+) -> None:
+    _profile(outreach, own)
+    assert compliance.delete(f"/v1/patients/{own}").status_code == 200
+    found = _profile(outreach, own)
+    assert (found["tags"], found["tiers"], found["refused"]["code"]) == ([], [], "sealed")
+    assert outreach.delete(f"/v1/patients/{own}/tags/diabetes").status_code == 404
