@@ -1,4 +1,4 @@
-"""python -m serving: serve, score, approve, rollback, shadow, history, verify-ledger."""
+"""python -m serving: serve, score, approve, rollback, shadow, history, verify-ledger, replay, audit, keys."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from features.commands import Commands
+from serving.commands import add
 
 if TYPE_CHECKING:
     from serving.ledger import Ledger
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     cls=Commands, help="A question in, a recorded decision out.", no_args_is_help=True, add_completion=False
 )
+add(app)
 Home = Annotated[Path, typer.Option(help="State folder.", envvar="CAREPATH_HOME")]
 DEFAULT = Path("var")
 
