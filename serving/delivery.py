@@ -16,6 +16,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from features.coding import codelists, in_units
+from features.instants import DAY
 from features.quality import CHECKS, MISSING, Batch, judge
 from features.schema import TABLES, Column, table
 from serving.problem import Problem
@@ -24,6 +25,20 @@ from serving.schemas import Instant, Surrogate
 
 _TEXT = 2_000
 _STAMPED = ("known_at",)
+_PRESSURES = ("systolic", "diastolic")
+_FIELDS = {
+    "birth_date_after_visit": "time",
+    "birth_date_after_event": "time",
+    "negative_age": "birth_date",
+    "death_before_birth": "deceased_at",
+    "end_before_start": "end",
+    "unit_not_known": "unit",
+    "implausible_value": "value",
+    "systolic_below_diastolic": "value",
+    "negative_fee": "fee",
+    "negative_supply": "days_supply",
+}
+"""Reason of a check -> the field that it concerns."""
 _SURROGATE: TypeAdapter[str] = TypeAdapter(Surrogate)
 _INSTANT: TypeAdapter[int] = TypeAdapter(Instant)
 
@@ -154,7 +169,8 @@ def disbelieve(lines: Sequence[Line], known_at: int, births: Mapping[str, int | 
         batch = _batch(name, [line.row for line in own if line.row is not None], known_at, born)
         for line, place in zip(own, judge(name, batch).tolist(), strict=True):
             if place >= 0:
-                line.unfit, line.row = Unfit(CHECKS[place].reason), None
+                reason = CHECKS[place].reason
+                line.unfit, line.row = Unfit(reason, _FIELDS.get(reason)), None
 
 
 def _batch(name: str, rows: list[Any], known_at: int, births: Mapping[str, int | None]) -> Batch:
@@ -183,7 +199,20 @@ def _batch(name: str, rows: list[Any], known_at: int, births: Mapping[str, int |
     birth = np.array([MISSING if each is None else each for each in known], np.int64)
     names = np.array([each.name if each else None for each in lists], object)
     none = np.zeros(size, bool)
-    return Batch(columns, birth, np.ones(size, bool), names, read, none, none, none, none)
+    inverted = _inverted(columns, names) if name == "observations" else none
+    unborn = (birth != MISSING) & (birth - DAY > known_at)
+    return Batch(columns, birth, np.ones(size, bool), names, read, inverted, unborn, none, none)
+
+
+def _inverted(columns: Mapping[str, np.ndarray], codelist: np.ndarray) -> np.ndarray:
+    """Say of each row whether it belongs to a pressure, one patient's at one time, whose systolic is the lower."""
+    readings: dict[tuple[str, int], dict[str, list[float]]] = {}
+    keys = list(zip(columns["patient_id"].tolist(), columns["time"].tolist(), strict=True))
+    for key, name, value in zip(keys, codelist.tolist(), columns["value"].tolist(), strict=True):
+        if name in _PRESSURES and not np.isnan(value):
+            readings.setdefault(key, {}).setdefault(name, []).append(value)
+    wrong = {key for key, read in readings.items() if len(read) == 2 and max(read["systolic"]) < min(read["diastolic"])}
+    return np.array([key in wrong and name in _PRESSURES for key, name in zip(keys, codelist, strict=True)], bool)
 
 
 def quarantined(line: Line, at: str) -> bytes:

@@ -104,3 +104,27 @@ def test_no_heavy_library_is_loaded_by_a_score(service: Running) -> None:
         mapped = Path(f"/proc/{worker.pid}/maps").read_text()
         for library in ("/shap/", "/mlflow/", "/pandas/", "lib_lightgbm"):
             assert library not in mapped, library
+
+
+def test_what_cannot_be_believed_is_set_aside_with_its_field(client: Client) -> None:
+    told = {"table": "observations", "patient_id": "new-2", "time": CLOCK, "code_system": "LOINC", "unit": "mmHg"}
+    person = {"table": "patients", "patient_id": "new-2", "time": CLOCK, "birth_date": "1970-01-01T00:00:00+08:00"}
+    early = "1960-01-01T00:00:00+08:00"
+    answer = client.deliver(
+        [
+            {**told, "event_id": "o1", "code": "8480-6", "value": 70.0},
+            {**told, "event_id": "o2", "code": "8462-4", "value": 90.0},
+            {**told, "event_id": "o3", "code": "8480-6", "value": 9000.0, "time": early.replace("1960", "2020")},
+            {**person, "event_id": "p1"},
+            {"table": "encounters", "patient_id": "new-2", "event_id": "e1", "time": early, "kind": "outpatient"},
+            {**person, "patient_id": "new-3", "event_id": "p2", "birth_date": "2990-01-01T00:00:00+08:00"},
+        ]
+    )
+    assert [(each.result, each.code, each.field) for each in answer.results] == [
+        ("quarantined", "systolic_below_diastolic", "value"),
+        ("quarantined", "systolic_below_diastolic", "value"),
+        ("quarantined", "implausible_value", "value"),
+        ("stored", None, None),
+        ("quarantined", "birth_date_after_visit", "time"),
+        ("quarantined", "negative_age", "birth_date"),
+    ]
