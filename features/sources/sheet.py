@@ -74,6 +74,16 @@ class Sheet:
                     size = len(cells)
                     yield row, tuple(None if at is None or at >= size else _plain(cells[at]) for at in places)
 
+    @property
+    def size(self) -> int | None:
+        """How many rows there are, None of a file that must be read to know."""
+        if self.path.suffix != ".parquet":
+            return None
+        import pyarrow.parquet as pq
+
+        rows: int = pq.read_metadata(self.path).num_rows
+        return rows
+
     @contextmanager
     def _readable(self) -> Iterator[None]:
         remedy = "copy it again; nothing was written"
@@ -147,7 +157,7 @@ class Sheet:
     def _workbook(self) -> Iterator[list[Any]]:
         from zipfile import BadZipFile
 
-        import openpyxl  # type: ignore[import-untyped]
+        import openpyxl
 
         try:
             book = openpyxl.load_workbook(self.path, read_only=True, data_only=True)

@@ -234,3 +234,14 @@ def test_a_row_that_cannot_be_read_is_set_aside(run: Run) -> None:
     visits = [VISIT, VISIT | {"visit_occurrence_id": 11, "visit_start_datetime": "soon"}]
     report, lake = run(visit_occurrence=visits)
     assert report.quarantined == {("encounters", "unreadable_time"): 1} and len(rows(lake, "encounters")) == 2
+
+
+def test_a_visit_costs_what_was_charged_for_it(run: Run) -> None:
+    cost = {"cost_id": 1, "cost_event_id": 10, "cost_domain_id": "Visit", "total_charge": 120.5, "total_paid": ""}
+    more = [
+        cost,
+        cost | {"cost_id": 2, "total_charge": "", "total_paid": 30},
+        cost | {"cost_id": 3, "cost_domain_id": "Drug"},
+    ]
+    _, lake = run(visit_occurrence=[VISIT], cost=more)
+    assert [each["fee"] for each in rows(lake, "encounters")] == [None, 150.5]

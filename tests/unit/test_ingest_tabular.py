@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import openpyxl  # type: ignore[import-untyped]
+import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -49,7 +49,7 @@ def export(tmp_path: Path) -> Path:
     )
     (folder / "诊断.csv").write_text(diagnoses, encoding="utf-8-sig")
     book = openpyxl.Workbook()
-    book.active.title = "封面"
+    book.create_sheet("封面", 0)
     sheet = book.create_sheet("结果")
     sheet.append(["病人ID", "结果号", "采集时间", "报告时间", "项目代码", "项目名称", "结果", "单位"])
     sheet.append(["A1", 1, datetime(2024, 3, 5, 8, 20), datetime(2024, 3, 6, 9, 0), "GLU", "葡萄糖", 6.1, "mmol/L"])

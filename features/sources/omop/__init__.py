@@ -77,7 +77,7 @@ class Omop:
             lambda: self._facts("observation", ("observation_date", "observation_datetime")),
             self._drugs,
         )
-        for reader in track(readers, "reading OMOP", total=len(readers)):
+        for reader in readers:
             yield from reader()
         for where in sorted(set(self.cdm.strange)):
             self.tally.unread[f"{where} (none of its columns)"] += 1
@@ -93,7 +93,8 @@ class Omop:
     def _rows(
         self, table: str, columns: tuple[str, ...], required: int, make: Callable[..., Iterator[Draft]]
     ) -> Iterator[Draft]:
-        for file, row, values in self.cdm.rows(table, columns, required):
+        rows = self.cdm.rows(table, columns, required)
+        for file, row, values in track(rows, f"reading {table}", total=self.cdm.size(table)):
             try:
                 drafts = list(make(file, row, *values))
             except (TypeError, ArithmeticError, KeyError):
@@ -109,6 +110,8 @@ class Omop:
         sites = {
             named(key): name for _, _, (key, name) in self.cdm.rows("care_site", ("care_site_id", "care_site_name"))
         }
+
+        fees = self._fees()
 
         def visit(file: str, row: int, *values: Any) -> Iterator[Draft]:
             key, person, day, end_day, at, end_at, concept, site = values
@@ -131,13 +134,24 @@ class Omop:
                 yield Draft("encounters", begun, file, row)
                 first = 2
             over = end or start
-            closed = {"end": end.last if end else None, "status": "finished" if end else "in_progress"}
+            closed: dict[str, Any] = {"end": end.last if end else None, "status": "finished" if end else "in_progress"}
+            closed["fee"] = fees.get(named(key))
             seen = {"known_at": over.last if over else None, "version": first}
             yield Draft("encounters", {**common, **closed, **seen}, file, row)
 
         columns = ("visit_occurrence_id", "person_id", "visit_start_date", "visit_end_date", "visit_start_datetime")
         more = ("visit_end_datetime", "visit_concept_id", "care_site_id")
         yield from self._rows("visit_occurrence", columns + more, 2, visit)
+
+    def _fees(self) -> dict[str | None, float]:
+        """Return what each visit was charged: total_charge, else total_paid, of its rows in COST, summed."""
+        fees: dict[str | None, float] = {}
+        columns = ("cost_event_id", "cost_domain_id", "total_charge", "total_paid")
+        for _, _, (visit, domain, charged, paid) in self.cdm.rows("cost", columns):
+            amount = paid if charged is None else charged
+            if amount is not None and str(domain).lower() in ("visit", "visit_occurrence"):
+                fees[named(visit)] = fees.get(named(visit), 0.0) + float(amount)
+        return fees
 
     def _conditions(self) -> Iterator[Draft]:
         def condition(file: str, row: int, *values: Any) -> Iterator[Draft]:

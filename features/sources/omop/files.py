@@ -20,7 +20,7 @@ TABLES = (
     "death",
     "observation_period",
     "payer_plan_period",
-    "location",
+    "cost",
     "care_site",
     "concept",
     "concept_ancestor",
@@ -92,6 +92,11 @@ class Cdm:
                     raise InputError(f"has no column '{column}'", where=sheet.where, given=column, known=tuple(held))
             for row, values in sheet.rows([held.get(column) for column in columns]):
                 yield sheet.where, row, values
+
+    def size(self, name: str) -> int | None:
+        """Return how many rows a table has, None where that is known only by reading it."""
+        sizes = [sheet.size for sheet in self.sheets.get(name, ())]
+        return None if None in sizes else sum(each for each in sizes if each is not None)
 
     def _table(self, path: Path) -> str:
         name = path.name.lower()
