@@ -15,6 +15,7 @@ from serving.start import CLOCK, HOME, QUIET
 os.environ.update(QUIET)
 
 import bentoml
+import numpy as np
 from starlette.responses import Response
 
 from serving.api import ROUTES, application
@@ -45,8 +46,14 @@ async def contributed(call: Call) -> Response:
     return answer(await call.desk.run(_contributed, call.desk, call.body))
 
 
+def vector(desk: Desk, asked: ScoreRequest) -> np.ndarray:
+    """Return the plan's vector from the patient's stored events, as a decision reads it."""
+    chart = desk.shelf.chart(desk.models.behind, desk.store, asked.patient_id, desk.store.last_seq())
+    return chart.vector(desk.clock.now())
+
+
 def _scored(desk: Desk, asked: ScoreRequest) -> bytes:
-    row = desk.models.vector(desk.store.tables(asked.patient_id), asked.patient_id, desk.clock.now())
+    row = vector(desk, asked)
     found = []
     for name in asked.tasks:
         fields = score(desk.models.scored[name], desk.models.inputs(row, name), {})
@@ -58,7 +65,7 @@ def _scored(desk: Desk, asked: ScoreRequest) -> bytes:
 def _contributed(desk: Desk, asked: ScoreRequest) -> bytes:
     import lightgbm
 
-    row = desk.models.vector(desk.store.tables(asked.patient_id), asked.patient_id, desk.clock.now())
+    row = vector(desk, asked)
     found: list[dict[str, Any]] = []
     for name in asked.tasks:
         served = desk.models.scored[name]

@@ -162,7 +162,7 @@ def contenders(hospital: Hospital, stack: contextlib.ExitStack) -> list[Contende
     bare = serve("bare", bento("bench.bare:Bare"), "/readyz", **own)
     plain = serve("plain", bento("bench.peers.plain:Plain"), "/readyz", BENCH_BOOSTER=str(booster))
     empty = serve("empty", bento("bench.peers.plain:Empty"), "/readyz")
-    mlflow = serve("mlflow", pyfunc.command(model, 0)[:-1] + ["PORT"], "/ping")
+    mlflow = serve("mlflow", pyfunc.command(model), "/ping")
     key = {"X-API-Key": hospital.keys["outreach"]}
 
     def about(tasks: tuple[str, ...]) -> list[bytes]:
@@ -189,9 +189,10 @@ def asked_about(hospital: Hospital) -> tuple[list[str], list[float | None], list
     from features.store import EventStore
     from serving.ledger import Ledger
     from serving.models import Models
+    from serving.production import standing
 
     ledger = Ledger(hospital.home / "ledger.db")
-    models = Models.approved(hospital.home, ledger)
+    models = Models.approved(hospital.home, standing(ledger))
     ledger.close()
     store, at = EventStore(hospital.home / "events.db"), instants.parse(CLOCK)
     found, vectors = [], []

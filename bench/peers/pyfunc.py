@@ -36,9 +36,9 @@ def save(folder: Path, booster: Path) -> None:
     )
 
 
-def command(folder: Path, port: int) -> list[str]:
-    """Return the command that serves the model."""
-    return ["-m", "mlflow", "models", "serve", "-m", str(folder), "--env-manager", "local", "-p", str(port)]
+def command(folder: Path) -> list[str]:
+    """Return the command that serves the model at PORT."""
+    return ["-m", "mlflow", "models", "serve", "-m", str(folder), "--env-manager", "local", "-p", "PORT"]
 
 
 def body(names: list[str], row: list[float | None]) -> bytes:
