@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +14,9 @@ from features.instants import DAY
 from features.params import section
 from features.vector import VectorSpec
 from training.attrition import Attrition
+from training.beside import beside, needs
 from training.calling import callable_as
-from training.censoring import Weights, weights
+from training.censoring import Weights, observed_risk, weights
 from training.followup import Followup
 from training.landmarks import landmarks, without_consent
 from training.mistakes import check, constant, empty, once, varying
@@ -58,6 +59,8 @@ class Dataset:
         How many patients of the whole hospital are eligible at a landmark, on average.
     log
         Who was left out.
+    beside
+        Published scores and BG/NBD by name, (n,) each: baselines that are more than a feature.
     sampled
         Share of the patients that was taken: below 1, a dry run.
     """
@@ -74,6 +77,7 @@ class Dataset:
     parts: Split
     eligible: float
     log: Attrition
+    beside: Mapping[str, np.ndarray] = field(default_factory=dict)
     sampled: float = 1.0
 
     @property
@@ -90,7 +94,7 @@ class Dataset:
 
     @property
     def split(self) -> np.ndarray:
-        """(n,) ``train``, ``test`` or empty."""
+        """(n,) ``train``, ``test`` or empty: between the parts, or lost to follow-up (weight 0)."""
         return self.parts.part
 
     def attrition(self) -> pd.DataFrame:
@@ -195,15 +199,22 @@ def dataset(task: Task | str, lake: Lake, overrides: tuple[str, ...] = (), sampl
     found = task.outcome.label(Followup(lake, patient_id, at), attrition, task.horizon_days, task.time.washout_days)
     known = ~np.isnan(found.y)
     patient_id, at, y, days, ended = (each[known] for each in (patient_id, at, found.y, found.days, found.ended))
-    weighed = weights(days, ended, values.least_followed)
     if not len(y):
         raise empty(task, attrition)
-    plan = compile_plan(declared, readable)
-    x = vectors(lake, plan, patient_id, at)
-    varying(task, plan.spec.names, x, attrition)
+    weighed = weights(days, ended, values.least_followed)
+    risk = float(observed_risk(days, ended)(np.ones((1, len(y))))[0])
+    risk = 1 - risk if task.kind == "churn" else risk
+    attrition.note(f"{weighed.text}; observed risk {risk:.2%} (Aalen-Johansen, death competing)")
+    wanted = tuple(dict.fromkeys((*readable, *needs(task))))
+    plan = compile_plan(declared, wanted)
+    columns = dict(zip(plan.spec.names, vectors(lake, plan, patient_id, at).T))
+    spec = plan.spec.subset(readable)
+    x = np.ascontiguousarray(np.stack([columns[name] for name in readable], axis=1))
+    varying(task, spec.names, x, attrition)
     parts = split(patient_id, at, task.horizon_days, values)
-    parts = replace(parts, part=np.where(weighed.weight > 0, parts.part, ""))
-    return Dataset(task, plan.spec, x, y, weighed, days, ended, patient_id, at, parts, eligible, attrition, sample)
+    parts = replace(parts, part=np.where(weighed.weight > 0, parts.part, ""))  # who was lost stands for nothing
+    scores = beside(task, columns, parts.rows("train"))
+    return Dataset(task, spec, x, y, weighed, days, ended, patient_id, at, parts, eligible, attrition, scores, sample)
 
 
 callable_as(__name__, dataset)

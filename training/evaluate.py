@@ -182,6 +182,7 @@ def evaluate(data: Dataset, probability: np.ndarray, values: EvaluationValues | 
         if feature in data.spec.names:
             score = data.column(feature)[test]
             baselines[name] = score if direction == "up" else -score
+    baselines |= {name: score[test] for name, score in data.beside.items()}
     patient, share = data.patient_id[test], capacity(data, values)
     return figures(data.y[test], probability, patient, baselines, share, values, data.weight[test])
 

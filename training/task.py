@@ -57,6 +57,10 @@ class Inputs:
         look-back mean more the longer the records run, and would drift from training to serving.
     baselines
         Name -> (feature, direction): scores that a model has to beat.
+    scores
+        Published scores (``training.models.published``) that it has to beat, too.
+    rhythm
+        True where BG/NBD is such a score: churn.
     """
 
     clinical_groups: tuple[str, ...]
@@ -66,6 +70,8 @@ class Inputs:
     protected: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     baselines: Mapping[str, tuple[str, Direction]] = field(default_factory=dict)
+    scores: tuple[str, ...] = ()
+    rhythm: bool = False
 
     def names(self, spec: VectorSpec, purposes: tuple[str, ...]) -> tuple[str, ...]:
         """Return the features that models may read: of these groups, and for every one of the purposes."""

@@ -65,6 +65,7 @@ CHURN_90D = Task(
         ),
         left_out=UNBOUNDED,
         baselines={"recency": ("visit_days_since", "up")},
+        rhythm=True,
     ),
 )
 

@@ -53,7 +53,7 @@ class DiseaseValues(Values):
     ``exclude_labs`` gives laboratory values (codelist: cut) from which the disease counts as
     present, whenever they were measured; ``exclude_above`` and ``exclude_below`` cuts of features of
     the catalogue (from it upward, or under it). ``core`` names the features of the logistic
-    candidate, most important first.
+    candidate, most important first; ``scores`` the published scores beside it.
     """
 
     codelist: str
@@ -67,6 +67,7 @@ class DiseaseValues(Values):
     exclude_below: dict[str, float] = Field(default_factory=dict)
     monotone: dict[str, Direction] = Field(default_factory=dict)
     core: tuple[str, ...] = CORE
+    scores: tuple[str, ...] = ()
     crosses: tuple[tuple[str, str], ...] = ()
 
     @field_validator("codelist")
@@ -116,6 +117,7 @@ def disease_tasks(name: str, entry: DiseaseValues) -> tuple[Task, ...]:
                 monotone=entry.monotone,
                 protected=PROTECTED,
                 baselines={"age": ("age_years", "up")},
+                scores=entry.scores,
             ),
             own=own,
         )
