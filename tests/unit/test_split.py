@@ -5,7 +5,7 @@ import numpy as np
 from features.instants import DAY
 from training.split import PARTS, SplitValues, draw, split
 
-VALUES = SplitValues(seed="s", test=0.25, test_time=0.3, reporting_lag_days=30)
+VALUES = SplitValues(seed="s", test=0.25, test_time=0.3, reporting_lag_days=30, least_followed=0.1)
 PATIENTS = np.repeat([f"p{n}" for n in range(500)], 20)
 MONTHS = np.tile(np.arange(20) * 30 * DAY, 500)
 
