@@ -14,7 +14,7 @@ from features.groups.health_tools import WEEK
 from features.plan import Plan, Ready, compile_plan
 from features.tagging import tiers
 from features.tagging.facts import BEHIND, FACTS, Facts
-from features.tagging.since import moments, since
+from features.tagging.since import first_known, moments, since
 from features.tagging.tag import Tag, absent, truly
 from features.tagging.values import TagValues
 
@@ -123,7 +123,7 @@ class Rules:
             return {name: values for name, values in ask(when).items() if name in holding}
 
         own = {name: table for name, table in tables.items() if name in self.plan.columns or name == "observed"}
-        started = since(of_holding, moments(own, self.edges, at))
+        started = since(of_holding, moments(own, self.edges, first_known(tables), at))
         return {name: (now[name], started[name]) for name in holding}
 
     @functools.cached_property

@@ -25,10 +25,10 @@ _CHUNK = 256
 _NEVER = 2**62
 
 
-def moments(tables: Mapping[str, pa.Table], edges: Iterable[float], at: int) -> np.ndarray:
+def moments(tables: Mapping[str, pa.Table], edges: Iterable[float], first: int, at: int) -> np.ndarray:
     """Return the instants up to ``at``, sorted, at which a rule over these tables may change its answer.
 
-    The first is when anything of the patient became known, the last is ``at``.
+    The least is when anything of the patient became known, the last is ``at``.
 
     Parameters
     ----------
@@ -36,10 +36,12 @@ def moments(tables: Mapping[str, pa.Table], edges: Iterable[float], at: int) -> 
         One patient's canonical tables, those that rules read.
     edges
         Lengths of windows and ages that rules name, in days.
+    first
+        When anything of the patient became known: see `first_known`.
     """
     short = np.array([0, *(round(edge * DAY) for edge in edges if edge < LONG)], np.int64)
     long = np.array([0, *(round(edge * DAY) for edge in edges if edge >= LONG)], np.int64)
-    found = [np.array([at], np.int64)]
+    found = [np.array([min(first, at), at], np.int64)]
     for name, table in tables.items():
         for column in table.columns:
             if not pa.types.is_timestamp(column.type):
@@ -51,11 +53,11 @@ def moments(tables: Mapping[str, pa.Table], edges: Iterable[float], at: int) -> 
         if "days_supply" in table.column_names:
             found.append((_run_out(table)[:, None] + short).ravel())
     every = np.unique(np.concatenate(found))
-    return every[(every >= min(_first_known(tables), at)) & (every <= at)]
+    return every[(every >= min(first, at)) & (every <= at)]
 
 
-def _first_known(tables: Mapping[str, pa.Table]) -> int:
-    """Return when the hospital first knew anything of the patient."""
+def first_known(tables: Mapping[str, pa.Table]) -> int:
+    """Return when the hospital first knew anything of the patient whose tables these are."""
     known = [
         pc.min(table["known_at"].cast(pa.int64())).as_py() for table in tables.values() if "known_at" in _of(table)
     ]
