@@ -43,7 +43,7 @@ def _sort(order, starts, time, at, text):  # type: ignore[no-untyped-def]
 
     Times travel with the rows, so that what is compared lies together.
     """
-    most = np.int64(0)
+    most = 0
     for patient in range(len(starts) - 1):
         most = max(most, starts[patient + 1] - starts[patient])
     rows, spare = np.empty(most, np.int64), np.empty(most, np.int64)
@@ -55,7 +55,7 @@ def _sort(order, starts, time, at, text):  # type: ignore[no-untyped-def]
             keys[place] = time[rows[place]]
         width = 1
         while width < size:
-            left = np.int64(0)
+            left = 0
             while left + width < size:
                 middle, right = left + width, min(left + 2 * width, size)
                 if _precedes(keys[middle], rows[middle], keys[middle - 1], rows[middle - 1], at, text):
