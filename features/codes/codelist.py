@@ -23,7 +23,7 @@ from features.hospital import hospital
 FOLDER = Path(__file__).parent
 _ICD = {"ICD-10": ("ICD-10", "ICD-10-CM", "ICD-10-CN"), "ICD-10-CM": ("ICD-10-CM",), "ICD-9-CM": ("ICD-9-CM",)}
 _PREFIX = (*_ICD, "ICD-10-CN", "ATC", "NDC")
-_NO_LISTS = ("index", "systems", "units")
+_NO_LISTS = ("index", "systems", "units", "usual_units")
 _KINDS = {"LOINC": "observation", "ATC": "medicine", "RxNorm": "medicine", "NDC": "medicine"}
 _MARKS = re.compile(r"[\s.†‡*+]")
 _NATIONAL_SUFFIX = re.compile(r"(?<=[0-9A-Z]{3})X\d{3}$")

@@ -47,6 +47,21 @@ def convert(name: str, unit: str | None) -> tuple[float, float] | None:
     return (1.0, 0.0) if given == _spell(target) else _table().get((name, given))
 
 
+def usual_unit(system: str | None, code: str | None) -> str | None:
+    """Return the unit that a code's kind of quantity is usually written in, for sources that carry no unit.
+
+    A LOINC code names the kind: 2345-7 is glucose as mass concentration (mg/dL), 14749-6 as substance
+    concentration (mmol/L). None of a code that says nothing of the kind.
+    """
+    return _usual().get((system or "", code or ""))
+
+
+@functools.cache
+def _usual() -> dict[tuple[str, str], str]:
+    columns = ("code_system", "code", "unit", "basis")
+    return {(system, code): unit for _, (system, code, unit, _) in rows(FOLDER / "usual_units.csv", columns)}
+
+
 @functools.cache
 def _table() -> dict[tuple[str, str], tuple[float, float]]:
     table: dict[tuple[str, str], tuple[float, float]] = {}

@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+from features.codes import usual_unit
 from features.coding import codelist_of
 from features.errors import InputError
 from features.progress import track
@@ -155,13 +156,15 @@ class Meds:
         if _ENDED.fullmatch(code):
             return
         told = self._coded(code)
+        if told.system == "SNOMED CT" and event.number is not None:
+            told = told._replace(table="observations")
         values |= {"code_system": told.system, "code": told.code, "display": told.display}
         if told.table == "observations":
             number = None if event.number is None else float(event.number)
             text = None if event.text is None else str(event.text)
             if told.code == "72166-2" and text in SMOKING:
                 text = SMOKING[text]
-            values |= {"value": number, "unit": event.unit or told.unit}
+            values |= {"value": number, "unit": event.unit or told.unit or usual_unit(told.system, told.code)}
             values["text"] = text if text and len(text) <= _LONGEST_ANSWER else None
         yield Draft(told.table, values, file, event.row, visit)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from features.codes import Codelist, all_codelists, codelist, convert, normalise, read_codelists
+from features.codes import Codelist, all_codelists, codelist, convert, normalise, read_codelists, usual_unit
+from features.codes.codelist import FOLDER, rows
 from features.coding import ingredient
 from features.errors import InputError
 
@@ -180,3 +181,13 @@ def test_a_national_drug_code_matches_by_its_product() -> None:
     insulin = codelist("insulin")
     assert insulin.matches("NDC", "00002751001") and insulin.matches("NDC", "0002-7510-01")
     assert not insulin.matches("NDC", "00338004904") and not insulin.matches("RxNorm", "00002751001")
+
+
+def test_the_usual_unit_of_a_code_can_be_converted() -> None:
+    told = rows(FOLDER / "usual_units.csv", ("code_system", "code", "unit", "basis"))
+    for line, (system, code, unit, _) in told:
+        found = next(each for each in all_codelists() if each.matches(system, code))
+        assert convert(found.name, unit) is not None, f"line {line}: {code} in {unit}"
+        assert usual_unit(system, code) == unit
+    named = {code for each in all_codelists() if each.unit for system, code in each.entries if system == "LOINC"}
+    assert {code for code in named if usual_unit("LOINC", code) is None} <= {"11977-6"}

@@ -124,6 +124,19 @@ def test_an_event_without_a_time_is_set_aside(run: Run) -> None:
     assert report.quarantined == {("observations", "no_time"): 1} and len(rows(lake, "observations")) == 1
 
 
+def test_a_number_without_a_unit_stands_in_that_of_its_code(run: Run) -> None:
+    report, lake = run(
+        event("LOINC//2345-7", 2024, 3, 1, 10, numeric_value=126.0),
+        event("LOINC//14749-6", 2024, 3, 1, 11, numeric_value=7.0),
+        event("LOINC//4548-4", 2024, 3, 1, 12, numeric_value=7.1),
+        event("SNOMED//43396009", 2024, 3, 1, 13, numeric_value=7.1),
+    )
+    values = [(each["code"], round(each["value"], 3), each["unit"]) for each in rows(lake, "observations")]
+    assert values[:3] == [("2345-7", 6.993, "mmol/L"), ("14749-6", 7.0, "mmol/L"), ("4548-4", 7.1, "%")]
+    assert not rows(lake, "diagnoses"), "a number is measured, not diagnosed"
+    assert not {reason for _, reason in report.quarantined} - {"unit_not_known", "no_time"}
+
+
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
     (tmp_path / "m" / "data").mkdir(parents=True)
     pq.write_table(pa.table({"subject": [1], "time": [None], "code": ["x"]}), tmp_path / "m" / "data" / "0.parquet")
