@@ -1,7 +1,7 @@
 """Jobs: scores of many patients as a file, made in the background and taken up again after a restart.
 
-A job is a folder under ``jobs/`` of the state folder: ``job.json`` is where it stands, ``rows`` what
-is scored so far. Whichever worker holds the folder's lock works on it; a worker that died lets go.
+A job is a folder under ``jobs/`` of the state folder: ``job.json`` is where it stands,
+``rows.ndjson`` what is scored so far. Whichever worker holds the folder's lock works on it; a worker that died lets go.
 """
 
 from __future__ import annotations
@@ -142,28 +142,29 @@ class Jobs:
         patients = await self._desk.run(_cohort, self._desk, asked)
         job |= {"status": "running", "patients": len(patients)}
         _keep(place, job)
-        with (place / "rows").open("r+b" if (place / "rows").exists() else "w+b") as out:
-            out.truncate(private["size"])
-            out.seek(private["size"])
-            while job["done"] < len(patients):
-                some = patients[job["done"] : job["done"] + self._desk.settings.chunk]
-                answers = await self._chunk(named, asked, some, private["at"])
+        scored = place / "rows.ndjson"
+        scored.touch(mode=0o600)
+        os.truncate(scored, min(private["size"], scored.stat().st_size))
+        while job["done"] < len(patients):
+            some = patients[job["done"] : job["done"] + self._desk.settings.chunk]
+            answers = await self._chunk(named, asked, some, private["at"])
+            with scored.open("ab") as out:
                 for row in rows(answers, _specs(self._desk), private["at"]):
                     out.write(orjson.dumps(row) + b"\n")
                 out.flush()
                 os.fsync(out.fileno())
-                _count(job, answers)
-                job["done"] += len(some)
                 private["size"] = out.tell()
-                _keep(place, job)
-                await asyncio.sleep(0)
+            _count(job, answers)
+            job["done"] += len(some)
+            _keep(place, job)
+            await asyncio.sleep(0)
         kind: Format = asked.format
         file = place / f"scores.{kind}"
-        parts = _parts(place / "rows")
+        parts = _parts(scored)
         if asked.top is not None:
             parts = iter([highest(pa.concat_tables([table(()), *parts]), asked.top)])
         count, digest = await asyncio.to_thread(write, parts, file, kind)
-        (place / "rows").unlink()
+        scored.unlink()
         told: dict[str, Any] = {"name": file.name, "url": f"/v1/jobs/{job['job_id']}/files/{file.name}", "format": kind}
         told |= {"sha256": digest, "rows": count, "bytes": file.stat().st_size}
         ends = time.time_ns() // 1000 + HOURS * 3_600_000_000
