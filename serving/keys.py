@@ -45,6 +45,9 @@ class KeyProvider(Protocol):
     def public(self) -> bytes:
         """Return the raw public key that signatures are checked with."""
 
+    def check(self) -> None:
+        """Raise KeyUnavailable where it cannot be used now: asked at every commit."""
+
 
 def folder() -> Path:
     """Return where key files are kept."""
@@ -131,7 +134,6 @@ class KeyFile:
         return suite(held["suite"]).public(bytes.fromhex(held["signing"]))
 
     def check(self) -> None:
-        """Raise KeyUnavailable where the file cannot be used now."""
         self._read()
 
     def _read(self) -> dict[str, Any]:

@@ -133,6 +133,7 @@ class Ledger:
         with self._lock:
             try:
                 self._book.begin()
+                self.keys.provider.check()
                 self.keys.refresh()
                 last = self._book.rows("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1")
                 appender = Appender(self._book, self.keys, *(last[0] if last else (0, FIRST)))
