@@ -196,6 +196,7 @@ class Ledger:
 
     def _record(self, waiting: list[tuple[Work[Any], Future[Any]]]) -> None:
         done: list[tuple[Future[Any], Any]] = []
+        waiting = [each for each in waiting if each[1].set_running_or_notify_cancel()]
         try:
             with self.writing() as appender:
                 for work, handed in waiting:
