@@ -161,6 +161,19 @@ def test_a_value_in_its_unit_and_an_answer_as_a_word(run: Run) -> None:
     assert (answer["text"], answer["value"]) == ("former", None)
 
 
+def test_a_standard_unit_is_known_without_the_vocabulary(run: Run) -> None:
+    common = {
+        "person_id": 1,
+        "measurement_date": "2024-03-01",
+        "measurement_source_value": "1558-6",
+        "value_as_number": 126,
+    }
+    known = common | {"measurement_id": 1, "unit_concept_id": 8840}
+    report, lake = run(measurement=[known, common | {"measurement_id": 2, "unit_concept_id": 0}])
+    [row] = rows(lake, "observations")
+    assert row["value"] == pytest.approx(6.993) and report.quarantined == {("observations", "unit_not_known"): 1}
+
+
 def test_a_period_of_nobody_is_set_aside_and_counted(run: Run) -> None:
     start, end = "observation_period_start_date", "observation_period_end_date"
     periods = [

@@ -25,6 +25,32 @@ _VISITS = {
 }
 """Standard visit concept to the kind of visit; any other is unknown."""
 
+_UNITS = {
+    "8554": "%",
+    "8840": "mg/dL",
+    "8753": "mmol/L",
+    "8749": "umol/L",
+    "8876": "mm[Hg]",
+    "8541": "/min",
+    "8582": "cm",
+    "9330": "[in_i]",
+    "9529": "kg",
+    "8739": "[lb_av]",
+    "9531": "kg/m2",
+    "8713": "g/dL",
+    "8636": "g/L",
+    "8751": "mg/L",
+    "8645": "U/L",
+    "8848": "10*3/uL",
+    "9444": "10*9/L",
+    "8647": "/uL",
+    "9557": "meq/L",
+    "586323": "Cel",
+    "8653": "Cel",
+    "9289": "[degF]",
+}
+"""Standard unit concepts in UCUM spelling, for a CDM that comes without CONCEPT."""
+
 _WATCHED = {
     "visit_occurrence": "encounters",
     "condition_occurrence": "diagnoses",
@@ -178,7 +204,7 @@ class Omop:
             made["time"] = happened.last if happened else None
             value = None if number is None else float(number)
             made["value"] = value
-            made["unit"] = unit_text or self.vocabulary.code(identity(unit))
+            made["unit"] = unit_text or self.vocabulary.code(identity(unit)) or _UNITS.get(identity(unit) or "")
             made["text"] = self._answer(made["code"], identity(answer), string or text) if value is None else None
             made["origin"] = "laboratory" if table == "measurement" else "patient"
             yield Draft("observations", made, file, row, encounter=_visit(visit))
