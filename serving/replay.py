@@ -51,7 +51,7 @@ class Replay:
     changed
         What the answer was made with and is no longer what the service runs: it need not matter.
     why
-        Where it is impossible, what is missing.
+        Where it is impossible, what is missing; else what was not recomputed.
     """
 
     decision_id: str
@@ -108,7 +108,8 @@ def replay(entry: Entry, home: Path, store: EventStore, rules: Serving) -> Repla
     now = {name: value for name, value in made.payload.items() if name not in _ASIDE}
     differs = tuple(_compare("", {**then, **_named(header)}, {**now, **_named(made.header)}))
     verdict = "differs" if differs else "equal"
-    return Replay(entry.id, verdict, differs, _changed(header), None, told.read_up_to, told.model)
+    why = "the vector was taken from the record: it was read from a lake" if "lake" in header else None
+    return Replay(entry.id, verdict, differs, _changed(header), why, told.read_up_to, told.model)
 
 
 def _again(
@@ -131,7 +132,7 @@ def _again(
         known=known,
     )
     if upto is None:
-        return _questionnaire(header, recorded, models, question)
+        return _from_record(header, recorded, models, question)
     sealed = header["outcome"] == "sealed"
     chart = None
     if known and not sealed:
@@ -143,10 +144,13 @@ def _again(
     return judge(models, rules, lambda _at: (stale, too_old), question, chart, upto, sealed=sealed)[0]
 
 
-def _questionnaire(
+def _from_record(
     header: Mapping[str, Any], recorded: Mapping[str, Any], models: Models, question: Question
 ) -> Draft | None:
-    """Return a self-test scored again from its recorded answers; a refused one kept none."""
+    """Return what was scored without the event store (a self-test, a lake) scored again from its recorded vector.
+
+    A refusal kept none.
+    """
     if header["outcome"] != "scored":
         return None
     served = models.served[header["task"]]
