@@ -10,12 +10,15 @@ from features.groups import (
     body_weight,
     care_plan,
     channels,
+    charlson,
     consultations,
     contact_history,
+    control,
     demography,
     diagnoses,
     eligibility,
     family_history,
+    fatigue,
     feedback,
     fees,
     glycaemia,
@@ -29,6 +32,7 @@ from features.groups import (
     online_activity,
     reading,
     revisit,
+    run_out,
     visits,
 )
 
@@ -95,13 +99,43 @@ CATALOGUE: tuple[FeatureGroup | Derived, ...] = (
     eligibility.eligibility_chronic,
     acuity.acuity,
     acuity.acuity_visits,
+    charlson.charlson,
+    charlson.charlson_index,
+    control.hba1c_controlled,
+    control.blood_pressure_controlled,
+    run_out.run_out,
+    run_out.antidiabetics_days_left,
+    run_out.antihypertensives_days_left,
+    run_out.statins_days_left,
+    run_out.antiplatelets_days_left,
+    run_out.inhalers_days_left,
+    fatigue.fatigue,
+    fatigue.contact_pressure,
 )
 """Groups and derived features, in the order of a vector's columns."""
 
-MATERIAL: frozenset[str] = frozenset(
+FEEDING: frozenset[str] = frozenset(
     {"age_days", "smoking_yes_days_since", "smoking_no_days_since", "supply_last", "height_last"}
 )
-"""Features that only feed a derived one: in the vector, left out of models."""
+"""Features that only feed a derived one."""
+
+DESCRIBING: frozenset[str] = frozenset(
+    name for group in (charlson.charlson, run_out.run_out, fatigue.fatigue) for name in group.features
+) | {
+    "charlson_index",
+    "hba1c_controlled",
+    "blood_pressure_controlled",
+    "antidiabetics_days_left",
+    "antihypertensives_days_left",
+    "statins_days_left",
+    "antiplatelets_days_left",
+    "inhalers_days_left",
+    "contact_pressure",
+}
+"""Features for tags, tiers, lists and figures, that say nothing to a model that others do not say already."""
+
+MATERIAL: frozenset[str] = FEEDING | DESCRIBING
+"""In the vector, left out of models."""
 
 TESTED: frozenset[str] = frozenset(
     {

@@ -10,12 +10,14 @@ import pytest
 
 import features
 from features import Derived, FeatureGroup
-from features.groups import CATALOGUE, CLINICAL_GROUPS, MATERIAL, TESTED
+from features.describe import page
+from features.groups import CATALOGUE, CLINICAL_GROUPS, FEEDING, MATERIAL, TESTED
 from features.groups.eligibility import PURPOSES
 from features.lake import Lake
 from features.params import general
 from features.schema import EVENT_TABLES
 
+MARKER = "<!-- python -m features describe --markdown -->"
 GROUPS = tuple(each for each in CATALOGUE if isinstance(each, FeatureGroup))
 DERIVED = tuple(each for each in CATALOGUE if isinstance(each, Derived))
 NAMES = [name for group in GROUPS for name in group.features] + [each.name for each in DERIVED]
@@ -71,7 +73,18 @@ def test_the_features_that_say_only_that_a_test_was_done_are_listed() -> None:
 
 
 def test_material_feeds_derived_features() -> None:
-    assert {name for each in DERIVED for name in each.inputs} >= MATERIAL
+    assert {name for each in DERIVED for name in each.inputs} >= FEEDING
+    assert set(NAMES) >= MATERIAL
+
+
+def test_the_catalogue_holds_what_was_asked_for() -> None:
+    assert len(NAMES) >= 200
+
+
+def test_the_page_of_the_catalogue_is_current(project: Path) -> None:
+    """Else: ``python -m features describe --markdown``, in place of what follows the marker."""
+    generated = (project / "docs" / "catalogue.md").read_text(encoding="utf-8").partition(MARKER)[2]
+    assert generated.strip().splitlines() == list(page(CATALOGUE))
 
 
 def test_a_lake_without_any_table_still_builds(tmp_path: Path) -> None:
