@@ -25,7 +25,7 @@ def test_a_set_is_found_by_name_and_its_file_is_named(tmp_path, monkeypatch):
         data_file("pima", "x")
 
 
-def _table(n=1500):
+def _table(n=900):
     rng = np.random.default_rng(4)
     person = np.repeat(np.arange(n // 3), 3).astype(str)
     x = rng.normal(size=(n, 3))
@@ -38,9 +38,9 @@ def test_the_simplest_candidate_wins_and_nobody_is_parted():
     table = _table()
     found = cross_validated(table, "made up", "?", "nothing")
     assert found.winner.startswith("linear") and found.figures["gain_b"].lo > 0.1
-    assert found.figures["slope"].covers(1) and found.rows == 1500
+    assert found.figures["slope"].covers(1) and found.rows == 900
     apart = held_out(table, "made up", "?", 0.2, "nothing")
-    assert 200 < apart.rows < 400 and abs(apart.figures["auroc"].value - found.figures["auroc"].value) < 0.06
+    assert 100 < apart.rows < 260 and abs(apart.figures["auroc"].value - found.figures["auroc"].value) < 0.1
 
 
 def test_icu_features_come_from_the_engine():
@@ -107,6 +107,7 @@ def test_small_sets_stand_within_what_is_published(public_data, monkeypatch, nam
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_cdnow_is_above_bg_nbd_and_recency(public_data, monkeypatch, home):
     monkeypatch.setenv("CAREPATH_DATA", str(public_data))
     found = public("cdnow")().figures
