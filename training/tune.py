@@ -163,8 +163,7 @@ class _Objective:
 
         self.rows, self.values, self.budget = rows, values, budget
         lo, hi = bounds(rows.x, values.clip)
-        signs = [{"up": 1, "down": -1}.get(rows.monotone.get(name, ""), 0) for name in rows.names]
-        self.fixed = settings(values) | {"monotone_constraints": signs, "feature_pre_filter": False}
+        self.fixed = settings(values, rows.names, rows.monotone) | {"feature_pre_filter": False}
         whole = lightgbm.Dataset(
             clipped(rows.x, lo, hi),
             rows.y,

@@ -120,7 +120,7 @@ def test_one_and_two_threads_grow_the_same_trees(rows, monkeypatch):
     made, own = [], lightgbm.settings
     for threads in (1, 2, 2):
         with monkeypatch.context() as patched:
-            patched.setattr(lightgbm, "settings", lambda values, n=threads: own(values) | {"num_threads": n})
+            patched.setattr(lightgbm, "settings", lambda *given, n=threads: own(*given) | {"num_threads": n})
             made.append(lightgbm.fit(x, y, patient, NAMES, {"age": "up"}, VALUES, weight))
     texts = [each.booster.model_to_string().split("\nparameters:")[0] for each in made]
     assert texts[0] == texts[1] == texts[2] and texts[0].count("Tree=") > 5

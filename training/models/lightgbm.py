@@ -28,10 +28,21 @@ class Trees:
         return np.asarray(self.booster.predict(x, raw_score=True, num_threads=1))
 
 
-def settings(values: ModelValues) -> dict[str, Any]:
-    """Return LightGBM's parameters: the tuned ones, and those that make a run repeatable to the byte."""
+def settings(
+    values: ModelValues, names: tuple[str, ...] = (), monotone: Mapping[str, Direction] | None = None
+) -> dict[str, Any]:
+    """Return LightGBM's parameters: the tuned ones, and those that make a run repeatable to the byte.
+
+    Constraints are named only where there are any: even zeros make every split dearer.
+    """
     own = values.lightgbm
-    return {
+    signs = [{"up": 1, "down": -1}.get((monotone or {}).get(name, ""), 0) for name in names]
+    constrained = {
+        "monotone_constraints": signs,
+        "monotone_constraints_method": "advanced",
+        "monotone_penalty": own.monotone_penalty,
+    }
+    return (constrained if any(signs) else {}) | {
         "objective": "binary",
         "metric": "binary_logloss",
         "verbosity": -1,
@@ -46,8 +57,6 @@ def settings(values: ModelValues) -> dict[str, Any]:
         "feature_fraction": own.feature_fraction,
         "bagging_fraction": own.bagging_fraction,
         "bagging_freq": 1,
-        "monotone_constraints_method": "advanced",
-        "monotone_penalty": own.monotone_penalty,
     }
 
 
@@ -70,8 +79,7 @@ def fit(
     lo, hi = bounds(x, values.clip)
     x = clipped(x, lo, hi)
     held = draw(patient_id, f"stopping-{values.seed}") < values.lightgbm.validation
-    signs = [{"up": 1, "down": -1}.get(monotone.get(name, ""), 0) for name in names]
-    parameters = settings(values) | {"monotone_constraints": signs}
+    parameters = settings(values, names, monotone)
     one, other = (None, None) if weight is None else (weight[~held], weight[held])
     train = lightgbm.Dataset(x[~held], y[~held], weight=one, feature_name=list(names), free_raw_data=True)
     valid = lightgbm.Dataset(
