@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from features.errors import InputError
+
 Row = tuple[Any, ...]
 _TABLES = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -80,6 +82,10 @@ class SqliteBook:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file.touch(mode=0o600)
         self._connect()
+        columns = {row[1] for row in self._db.execute("PRAGMA table_info(entries)")}
+        if columns and "subject" not in columns:
+            self._db.close()
+            raise InputError("is the ledger of an earlier version", where=file.name, remedy="move it away")
         self._db.executescript(_TABLES.format(number="INTEGER", bytes="BLOB") + _SQLITE_GUARD)
 
     def _connect(self) -> None:

@@ -79,6 +79,7 @@ def main() -> None:
     stay = not parser.parse_args().exit
     os.environ["CAREPATH_HOME"] = str(HOME.resolve())
     began = time.monotonic()
+    set_aside()
     lake = HOME / "hospital" / "lake"
     size = ["--patients", str(PATIENTS), "--years", str(YEARS), "--seed", str(SEED)]
     step(f"a sample hospital of {PATIENTS} people and {YEARS} years", "simulation", str(HOME / "hospital"), *size)
@@ -110,6 +111,18 @@ def train(task: str, lake: Path) -> None:
     version = latest(task).version
     step(f"{task}: propose", "training", "propose", task, version, "--author", "demo-author", "--out", str(proposal))
     step(f"{task}: approve", "serving", "approve", str(proposal), "--home", str(HOME), "--identity", "demo-reviewer")
+
+
+def set_aside() -> None:
+    """Move the ledger of an earlier version aside: this one keeps another format."""
+    from serving.ledger import Ledger
+
+    file = HOME / "ledger.db"
+    try:
+        Ledger(file).close()
+    except InputError:
+        for part in HOME.glob("ledger.db*"):
+            part.rename(part.with_name(f"earlier-{part.name}"))
 
 
 def load(lake: Path) -> None:

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 import orjson
 
+from features.errors import InputError
 from serving.appender import Appender, Receipt
 from serving.book import Row, book
 from serving.heads import Heads
@@ -88,6 +89,8 @@ class Ledger:
     ------
     LedgerUnavailable
         It cannot be opened.
+    InputError
+        It is an earlier version's.
     """
 
     def __init__(
@@ -102,6 +105,8 @@ class Ledger:
         self.near = url is None
         try:
             self._book, self._reader = book(path, url, patience_s), book(path, url, patience_s)
+        except InputError:
+            raise
         except Exception as fault:
             raise LedgerUnavailable(type(fault).__name__) from fault
         self._failures: tuple[type[Exception], ...] = (*self._book.failures, KeyUnavailable)

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 import pytest
 
+from features.errors import InputError
 from serving.appender import Answered, Appender, Overtaken, Receipt
 from serving.heads import Heads
 from serving.ledger import FIRST, Ledger, LedgerUnavailable
@@ -423,3 +424,12 @@ def test_a_patient_has_one_random_reference(opened: Open) -> None:
         assert appender.reference("p1") == first != appender.reference("p2")
     assert "p1" not in first
     assert opened().patient(first) == "p1"
+
+
+def test_the_ledger_of_an_earlier_version_is_left_alone(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "ledger.db") as raw:
+        raw.execute("CREATE TABLE entries (seq INTEGER PRIMARY KEY, kind TEXT)")
+        raw.execute("INSERT INTO entries VALUES (1, 'approval')")
+    with pytest.raises(InputError, match="earlier version"):
+        Ledger(tmp_path / "ledger.db")
+    assert sqlite3.connect(tmp_path / "ledger.db").execute("SELECT count(*) FROM entries").fetchone() == (1,)
