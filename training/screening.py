@@ -20,8 +20,11 @@ from training.measures import Measure
 from training.models import lightgbm, logistic
 from training.models.choice import Candidate
 from training.models.logistic import log_loss
+from training.models.points import PointScore
+from training.models.published import SCORES
 from training.models.values import ModelValues, model_values
 from training.outcome import ExaminedOutcome
+from training.points import Points
 from training.questionnaire import Questionnaire
 from training.sample_size import sample_size
 from training.scorer import Scorer
@@ -148,6 +151,24 @@ def figures(
     return {prefix + name: draw.figure(mean(kind)) for name, kind in kinds.items() if not only or name in only}
 
 
+def against(
+    given: People, found: Folded, values: EvaluationValues, scores: tuple[PointScore, ...]
+) -> dict[str, Figure]:
+    """Return the AUROC of published scores on the same people, and what the model gains over each, paired."""
+    draw = Bootstrap(given.person, values.replicates, values.seed)
+    each = [measures.auroc(given.y, row) for row in found.calibrated(given.y)]
+
+    def ours(weights: np.ndarray) -> np.ndarray:
+        return np.asarray(np.mean([measure(weights) for measure in each], axis=0))
+
+    told = {}
+    for score in scores:
+        theirs = measures.auroc(given.y, Points.fitted(score, given.x, given.names).margin(given.x))
+        told[f"auroc_{score.name}"] = draw.figure(theirs)
+        told[f"gain_{score.name}"] = draw.figure(measures.difference(ours, theirs))
+    return told
+
+
 def beside(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Return the table with what the served models leave out, and its columns: ethnicity, told of prediabetes."""
     groups = sorted(table["ethnicity"].dropna().unique())[1:]
@@ -192,6 +213,7 @@ def fit_self_test(task: Task, overrides: tuple[str, ...] = ()) -> Fitted:
         calibration=calibration,
     )
     told = figures(given, winner, evaluation)
+    told |= against(given, winner, evaluation, tuple(each for each in SCORES if each.name in task.inputs.scores))
     told |= figures(more, other, evaluation, "with_ethnicity_prediabetes_", ("auroc", "slope"))
     text = f"{scorer.kind} chosen: trees are {ahead:+.5f} log loss ahead, one standard error is {error:.5f}"
     return Fitted(

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from features.sources.nhanes import frame
-from training.screening import fit_self_test, people
+from training.evaluate import EvaluationValues
+from training.models.published import NEW_CHINESE
+from training.models.values import model_values
+from training.screening import against, fit_self_test, folded, logistic_fit, people
 from training.tasks import task
 
 TASK = task("self_test_diabetes")
@@ -39,3 +42,20 @@ def _answers(age):
         "family_diabetes": False,
         "told_diabetes": False,
     }
+
+
+def test_the_published_score_stands_beside_the_self_test():
+    given = people(frame(), TASK.inputs.core, TASK.outcome)
+    values = model_values(("models.logistic.splined=0", "models.logistic.penalties=[30]"))
+    found = folded(given, logistic_fit(given.names, values), 1, 7, "test")
+    told = against(given, found, EvaluationValues(replicates=60, seed=1, calls_per_day=20), (NEW_CHINESE,))
+    ours = told["auroc_new_chinese_diabetes_risk_score"].value + told["gain_new_chinese_diabetes_risk_score"].value
+    assert 0.70 < told["auroc_new_chinese_diabetes_risk_score"].value < 0.78
+    assert 0.72 < ours < 0.80
+
+
+def test_hypertension_is_asked_of_everybody_measured():
+    asked = task("self_test_hypertension")
+    given = people(frame(), asked.inputs.core, asked.outcome)
+    assert len(given.y) == 4982 and 0.2 < given.y.mean() < 0.3
+    assert not {"systolic", "diastolic"} & set(given.names)

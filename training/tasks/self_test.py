@@ -90,6 +90,7 @@ SELF_TEST_DIABETES = Task(
             "sex": "at the same waist and age the prevalence differs between the sexes",
         },
         baselines={"age": ("age", "up"), "bmi": ("bmi", "up")},
+        scores=("new_chinese_diabetes_risk_score",),
     ),
     questionnaire=QUESTIONNAIRE,
 )
