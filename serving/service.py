@@ -12,11 +12,12 @@ import os
 import sys
 from pathlib import Path
 
-from serving.start import CLOCK, HOME, QUIET, WORKERS
+from serving.start import CLOCK, HOME, QUIET, WORKERS, Without
 
 os.environ.update(QUIET)
+
 if WORKERS in os.environ:
-    sys.modules["pandas"] = None  # type: ignore[assignment]  # pyarrow loads it where it is found; no answer needs it
+    sys.meta_path.insert(0, Without())
 
 import bentoml
 from starlette.types import ASGIApp, Receive, Scope, Send

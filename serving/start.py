@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 HOME, CLOCK, WORKERS = "CAREPATH_HOME", "CAREPATH_CLOCK", "CAREPATH_WORKERS"
@@ -23,3 +24,11 @@ def become_server(home: Path, host: str, port: int, clock: str | None, workers: 
     root = Path(__file__).resolve().parents[1]
     arguments = ["serve", "serving.service:CarePath", "--working-dir", str(root), "--host", host, "--port", str(port)]
     os.execv(sys.executable, [sys.executable, "-m", "bentoml", *arguments])
+
+
+class Without(MetaPathFinder):
+    """Finds no pandas: pyarrow would load it where it is installed, and no answer needs it."""
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError("left out of the process that answers", name=fullname)

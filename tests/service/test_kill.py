@@ -42,7 +42,7 @@ class Load:
 
     def wait(self, more: int) -> None:
         """Wait until so many more were answered."""
-        until, wanted = time.monotonic() + 60, len(self.answered) + more
+        until, wanted = time.monotonic() + 150, len(self.answered) + more
         while len(self.answered) < wanted:
             assert time.monotonic() < until, "the service does not answer again"
             time.sleep(0.02)
