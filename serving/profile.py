@@ -74,6 +74,8 @@ def profile(desk: Desk, principal: Principal, patient_id: str, purpose: str) -> 
             "outcome": refused or "shown",
             "subject": appender.reference(patient_id),
         }
+        if header["subject"] is not None:
+            desk.watchman.meet(appender, principal, [header["subject"]])
         payload = {"tags": [each["code"] for each in told["tags"]], "tiers": [each["code"] for each in told["tiers"]]}
         receipt = appender.append("profile", uuid.uuid4().hex, header, {} if sealed else payload)
         if state is not None and state != before:

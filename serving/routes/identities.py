@@ -37,7 +37,9 @@ def _resolved(desk: Desk, principal: Principal, asked: ResolveRequest) -> list[d
         "asked": len(rows),
         "found": sum(row["patient_id"] is not None for row in rows),
     }
+    met = [desk.ledger.keys.reference(patient_id) or patient_id for patient_id in told]
     with desk.ledger.writing() as appender:
+        desk.watchman.meet(appender, principal, met)
         appender.append("resolve", uuid.uuid4().hex, header, {"patients": told})
     return rows
 

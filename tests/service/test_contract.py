@@ -13,7 +13,7 @@ from serving.gate import OPEN, SIGN_IN
 from serving.route import Route
 from tests.service.conftest import Running
 
-PLACES = {"task": "self_test_diabetes", "id": "0" * 32, "tag": "diabetes"}
+PLACES = {"task": "self_test_diabetes", "id": "0" * 32, "tag": "diabetes", "name": "scores.ndjson"}
 POSTS = [route for route in ROUTES if route.has_body]
 IDS = [f"{route.method} {route.path}" for route in ROUTES]
 
