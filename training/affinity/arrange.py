@@ -42,7 +42,7 @@ def spread(
 
     At most ``repeat_cap`` items of one topic stand in ten slots, while others remain.
     """
-    reach = min(len(score), 6 * k + 20)
+    reach = min(len(score), 4 * k + 10)
     head = np.argpartition(-score, reach - 1)[:reach] if reach < len(score) else np.arange(len(score))
     head = head[np.lexsort((head, -score[head]))]
     topics = [frozenset(catalogue.topics.indices[slice(*catalogue.topics.indptr[[place, place + 1]])].tolist())

@@ -202,11 +202,11 @@ def _put_topic(put: Put, sight: Sight, candidates: np.ndarray) -> None:
         about = catalogue.topics[candidates]
         many = np.diff(about.indptr)
         put("topic", np.where(many > 0, about @ read / np.maximum(many, 1), np.nan))
-    count, lift = _preference(stage.origin, stage.there, history, candidates)
+    count, lift = _preference(stage.origin, stage.shares["origin"], history, candidates)
     put("origin", np.log1p(count))
     put("origin_lift", lift)
     for facet in ("department", "format", "layer", "language"):
-        put(facet, _preference(catalogue.facets[facet], stage.there, history, candidates)[1])
+        put(facet, _preference(catalogue.facets[facet], stage.shares[facet], history, candidates)[1])
 
 
 def _put_clinical(put: Put, sight: Sight, candidates: np.ndarray) -> None:
@@ -235,22 +235,18 @@ def ranked(score: np.ndarray) -> np.ndarray:
 
 
 def _preference(
-    value: np.ndarray, there: np.ndarray, history: np.ndarray, candidates: np.ndarray
+    value: np.ndarray, base: np.ndarray, history: np.ndarray, candidates: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return how many items of the history share each candidate's value, and the log lift over its share of all there.
 
-    NaN where the candidate has no value.
+    NaN where the candidate has no value. ``base`` is that share by value, empty where nothing there has any.
     """
-    size = int(value.max(initial=-1)) + 1
-    kinds = len(np.unique(value[there & (value >= 0)]))
-    if not kinds:
+    if not len(base):
         nothing = np.full(len(candidates), np.nan)
         return nothing, nothing
     known = value[history]
-    read = np.bincount(known[known >= 0], minlength=size)
-    base = np.bincount(value[there & (value >= 0)], minlength=size)
-    base = (base + 1) / (base.sum() + kinds)
+    read = np.bincount(known[known >= 0], minlength=len(base))
     mine = value[candidates]
     place = np.maximum(mine, 0)
-    lift = np.log((read + 5 * base) / (read.sum() + 5) / base)
-    return np.where(mine >= 0, read[place], np.nan), np.where(mine >= 0, lift[place], np.nan)
+    lift = np.log((read[place] + 5 * base[place]) / (read.sum() + 5) / base[place])
+    return np.where(mine >= 0, read[place], np.nan), np.where(mine >= 0, lift, np.nan)

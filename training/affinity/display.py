@@ -56,7 +56,7 @@ class Display:
             self.items, self.offered, self.gate, self.trained = base.items, base.offered, base.gate, base.trained
         self.place = self.trained.catalogue.place
         self.stage = _lived(self.trained, at, touches)
-        self.stage.orders  # noqa: B018  worked out here, not in the first request
+        self.stage.orders, self.stage.shares  # noqa: B018  worked out here, not in the first request
 
     def lived(self, at: int, touches: Iterable[tuple[str, int]]) -> Display:
         """Return the same display at a later instant."""

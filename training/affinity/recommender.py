@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,8 +57,8 @@ class Listed:
         Content ids of the candidates.
     sampled
         Content ids that the exploring slot drew from.
-    withheld
-        Content id -> reason, for every item that the person may not see.
+    barred, verdict, catalogue
+        Places of the items that the person may not see, the code of the reason by place, and the items.
     """
 
     items: tuple[Item, ...]
@@ -70,7 +71,15 @@ class Listed:
     sampled: tuple[str, ...]
     slot: int
     explored: bool
-    withheld: dict[str, str]
+    barred: np.ndarray
+    verdict: np.ndarray
+    catalogue: tuple[Item, ...]
+
+    @functools.cached_property
+    def withheld(self) -> dict[str, str]:
+        """Content id -> reason, for every item that the person may not see."""
+        reasons = (REASONS[code] for code in self.verdict[self.barred].tolist())
+        return {self.catalogue[place].content_id: why for place, why in zip(self.barred.tolist(), reasons, strict=True)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,10 +169,7 @@ class Recommender:
         """
         verdict = display.gate.verdict(reader, at)
         safe = display.offered & (verdict < 0)
-        withheld = {
-            display.items[place].content_id: REASONS[verdict[place]]
-            for place in np.flatnonzero(display.offered & (verdict >= 0))
-        }
+        barred = np.flatnonzero(display.offered & (verdict >= 0))
         allowed = safe & display.stage.there
         unread = allowed.copy()
         unread[person.history] = False
@@ -183,7 +189,7 @@ class Recommender:
         ]
         final = arranged.order[kept]
         relative = self._relative(table, score, final) if explain else np.zeros((len(final), 0))
-        return self._listed(display, candidates, table, score, arranged, kept, relative, withheld)
+        return self._listed(display, candidates, table, score, arranged, kept, relative, barred, verdict)
 
     def _listed(
         self,
@@ -194,7 +200,8 @@ class Recommender:
         arranged: Arranged,
         kept: list[int],
         relative: np.ndarray,
-        withheld: dict[str, str],
+        barred: np.ndarray,
+        verdict: np.ndarray,
     ) -> Listed:
         final = arranged.order[kept]
         ids = [display.items[place].content_id for place in candidates]
@@ -209,7 +216,9 @@ class Recommender:
             tuple(ids[place] for place in arranged.sampled),
             arranged.slot,
             arranged.explored,
-            withheld,
+            barred,
+            verdict,
+            display.items,
         )
 
     def _relative(self, table: np.ndarray, score: np.ndarray, shown: np.ndarray) -> np.ndarray:

@@ -96,6 +96,15 @@ class Stage:
         return self.born < self.at
 
     @functools.cached_property
+    def shares(self) -> dict[str, np.ndarray]:
+        """By facet, and for the origin: the share of the items there that have each value, one added to each."""
+        found = {}
+        for name, value in {**self.catalogue.facets, "origin": self.origin}.items():
+            many = np.bincount(value[self.there & (value >= 0)], minlength=int(value.max(initial=-1)) + 1)
+            found[name] = (many + 1) / (many.sum() + int((many > 0).sum())) if many.any() else np.empty(0)
+        return found
+
+    @functools.cached_property
     def orders(self) -> tuple[np.ndarray, ...]:
         """For each half-life the places of all items, most popular first; then newest first."""
         newest = np.where(self.there, self.born, np.iinfo(np.int64).min)

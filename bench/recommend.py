@@ -1,0 +1,137 @@
+"""What a list of content costs: one request at two sizes, against the ranker over every item, its reasons, a batch.
+
+``python -m bench.recommend [--items 50000] [--small 2000] [--requests 30] [--patients 2000] [--batch-items 2000]``
+
+Process CPU on one thread, the contenders interleaved, medians. The catalogue, the readers and the trees are
+made up (200 trees of 31 leaves over the real columns); nothing depends on what they learnt. The batch streams
+patients one after another, so that its memory does not grow with their number; beside it implicit's own batch
+(iALS, 64 factors) over the same touches, which neither filters nor explains.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+
+import argparse
+import resource
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from features.instants import DAY
+from tests.training.toys import NOW, catalogue, readership, recommender
+from training.affinity.columns import Sight, rows
+from training.affinity.display import Display
+from training.affinity.person import Person
+from training.affinity.recommender import Recommender
+from training.affinity.safety import Reader
+
+READ = 30
+
+
+def main() -> None:
+    """Measure and print."""
+    read = argparse.ArgumentParser(description="cost of a list of content")
+    for name, size in (
+        ("items", 50_000),
+        ("small", 2_000),
+        ("requests", 30),
+        ("patients", 2_000),
+        ("batch-items", 2_000),
+    ):
+        read.add_argument(f"--{name}", type=int, default=size)
+    given = read.parse_args()
+    large, small = _world(given.items), _world(given.small)
+    cost = _interleaved(
+        {
+            "list": lambda n: _ask(*large, n, False),
+            "list and reasons": lambda n: _ask(*large, n, True),
+            "list, small": lambda n: _ask(*small, n, False),
+        },
+        given.requests,
+    )
+    cost |= _interleaved({"every item": lambda n: _every(*large, n)}, max(3, given.requests // 10))
+    for name, seconds in cost.items():
+        print(f"{name:18}{1000 * seconds:10.2f} ms of CPU")
+    alone = cost["list"]
+    print(
+        f"the ranker over every one of {given.items:,} items costs {cost['every item'] / alone:.0f} x a list (floor 20)"
+    )
+    print(f"a list with its reasons costs {cost['list and reasons'] / alone:.2f} x the list (at most 4)")
+    print(f"from {given.small:,} to {given.items:,} items {alone / cost['list, small']:.2f} x (at most 5)")
+    _batch(given.patients, given.batch_items)
+
+
+def _world(count: int) -> tuple[Recommender, Display]:
+    items = catalogue(count)
+    made = recommender(readership(items, 20_000, 200_000), rounds=200)
+    return made, made.display(items, NOW)
+
+
+def _person(display: Display, number: int) -> tuple[Person, Reader]:
+    rng = np.random.default_rng(number)
+    places = rng.integers(0, len(display.items), READ)
+    history = [(display.items[place].content_id, int(NOW - rng.integers(1, 60 * DAY))) for place in places]
+    reader = Reader(float(rng.integers(20, 90)), frozenset({"diabetes"}))
+    return display.person(history, NOW, reader.age, reader.conditions), reader
+
+
+def _ask(made: Recommender, display: Display, number: int, explain: bool) -> None:
+    person, reader = _person(display, number)
+    made.recommend(display, person, reader, NOW, 10, number, explain=explain)
+
+
+def _every(made: Recommender, display: Display, number: int) -> None:
+    person, reader = _person(display, number)
+    allowed = np.flatnonzero(display.gate.verdict(reader, NOW) < 0)
+    made.order(rows(Sight(display.stage, person), allowed))
+
+
+def _interleaved(work: dict[str, Callable[[int], None]], times: int) -> dict[str, float]:
+    for each in work.values():
+        each(0)
+    taken: dict[str, list[float]] = {name: [] for name in work}
+    for number in range(times):
+        for name, each in work.items():
+            begun = time.process_time()
+            each(number)
+            taken[name].append(time.process_time() - begun)
+    return {name: float(np.median(each)) for name, each in taken.items()}
+
+
+def _batch(patients: int, items: int) -> None:
+    from implicit.als import AlternatingLeastSquares  # type: ignore[import-untyped]
+
+    made, display = _world(items)
+    begun = time.process_time()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for number in range(patients):
+        _ask(made, display, number, False)
+    seconds = time.process_time() - begun
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    print(f"batch: {patients:,} patients x {items:,} items, {patients / seconds:,.0f} patients/s, {grown:.0f} MB more")
+    given = readership(catalogue(items), patients, 30 * patients)
+    touches = given.touches
+    from scipy.sparse import csr_matrix
+
+    owned = csr_matrix(
+        (np.ones(len(touches.user), np.float32), (touches.user, touches.item)),
+        shape=(len(touches.users), len(touches.items)),
+    )
+    peer = AlternatingLeastSquares(factors=64, iterations=5, num_threads=1, random_state=0)
+    begun = time.process_time()
+    peer.fit(owned, show_progress=False)
+    fitted = time.process_time()
+    peer.recommend(np.arange(owned.shape[0]), owned, N=10)
+    done = time.process_time()
+    rate = owned.shape[0] / (done - fitted)
+    print(
+        f"implicit: {rate:,.0f} patients/s (and {fitted - begun:.1f} s to fit), without filters, reasons or freshness"
+    )
+
+
+if __name__ == "__main__":
+    main()
