@@ -124,10 +124,12 @@ def encoded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
 
 def numbers(column: pa.ChunkedArray) -> np.ndarray:
     """Return a numeric, boolean or instant column as floats; null and what is not finite are NaN."""
-    kind = column.type
-    if pa.types.is_timestamp(kind):
-        column = column.cast(pa.int64())
-    elif not pa.types.is_float64(kind):
-        column = column.cast(pa.float64())
-    found = column.to_numpy().astype(np.float64, copy=False)
+    one = whole(column)
+    if not one.null_count and (pa.types.is_timestamp(one.type) or pa.types.is_int64(one.type)):
+        return np.asarray(one.view(pa.int64()).to_numpy().astype(np.float64))
+    if pa.types.is_timestamp(one.type):
+        one = one.view(pa.int64())
+    if not pa.types.is_float64(one.type):
+        one = one.cast(pa.float64(), safe=False)
+    found = one.to_numpy(zero_copy_only=False)
     return np.where(np.isfinite(found), found, np.nan)

@@ -103,11 +103,13 @@ def rows(found: pa.Table | None, program: Program, patients: pa.Array) -> Rows:
 def _patients(column: pa.ChunkedArray, patients: pa.Array) -> np.ndarray:
     """Return the (n,) place of each row's patient; -1 for one that is not asked about."""
     if pa.types.is_dictionary(column.type):
-        one = whole(column.unify_dictionaries())
-        places = pc.index_in(one.dictionary.cast(pa.string()), value_set=patients).fill_null(-1).to_numpy()
-        indices = (one.indices.fill_null(-1) if one.null_count else one.indices).to_numpy()
-        found: np.ndarray = np.append(places, np.int32(-1))[indices]
-        return found
+        one = whole(column.unify_dictionaries() if column.num_chunks > 1 else column)
+        words = one.dictionary if pa.types.is_string(one.dictionary.type) else one.dictionary.cast(pa.string())
+        place = pc.index_in(words, value_set=patients)
+        places = (place.fill_null(-1) if place.null_count else place).to_numpy()
+        if one.indices.null_count:
+            return np.asarray(np.append(places, np.int32(-1))[one.indices.fill_null(-1).to_numpy()])
+        return np.asarray(places[one.indices.to_numpy()])
     strings = column if pa.types.is_string(column.type) else column.cast(pa.string())
     place = pc.index_in(strings, value_set=patients)
     return np.asarray((place.fill_null(-1) if place.null_count else place).to_numpy())
