@@ -29,6 +29,7 @@ def show_attrition(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         rules = row.get("let_in_by") or {}
         step = row["step"] + (f" ({', '.join(f'{name} {count:,}' for name, count in rules.items())})" if rules else "")
+        step += f" ({row['weightless']:,} rows)" if row.get("weightless") else ""
         counts = (row["rows_out"], row["patients_out"], row["rows_left"], row["patients_left"])
         table.add_row(step, *(f"{count:,}" for count in counts))
     Console().print(table)
