@@ -8,8 +8,8 @@ import pytest
 import training
 from features.errors import InputError
 from training import tracking
-from training.landmarked import TooFew, fit
 from training.gates import gates
+from training.landmarked import TooFew, fit
 from training.proposal import propose
 from training.run import run
 from training.scorer import Scorer
