@@ -9,15 +9,14 @@ CAREPATH_CLOCK, because every worker is a process of its own.
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
-from serving.start import CLOCK, HOME, QUIET, WORKERS, Without
+from serving.start import CLOCK, HOME, QUIET, WORKERS, keep_pandas_out
 
 os.environ.update(QUIET)
 
 if WORKERS in os.environ:
-    sys.meta_path.insert(0, Without())
+    keep_pandas_out()
 
 import bentoml
 from starlette.types import ASGIApp, Receive, Scope, Send

@@ -26,8 +26,18 @@ def become_server(home: Path, host: str, port: int, clock: str | None, workers: 
     os.execv(sys.executable, [sys.executable, "-m", "bentoml", *arguments])
 
 
-class Without(MetaPathFinder):
-    """Finds no pandas: pyarrow would load it where it is installed, and no answer needs it."""
+def keep_pandas_out() -> None:
+    """Let pyarrow look for pandas once and find none, so that no answer loads it; who names it still may."""
+    import pyarrow as pa
+
+    finder = _Without()
+    sys.meta_path.insert(0, finder)
+    pa.array(["x"]).to_numpy(zero_copy_only=False)
+    sys.meta_path.remove(finder)
+
+
+class _Without(MetaPathFinder):
+    """Finds no pandas."""
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
         if fullname == "pandas":
