@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy.stats import norm
 
 from training import measures
 from training.evaluate import Bootstrap, EvaluationValues, Figure, interval
@@ -14,6 +15,8 @@ from training.gates import CALIBRATION, GAP_BLOCK, GAP_WARN, past
 LEAST, LEAST_EVENTS, HIDDEN = 100, 20, 10
 """Below 100 patients or 20 with an event a group is insufficient; below 10 patients it is hidden."""
 _SUMS = 5
+_GATED = 3
+"""Figures of a group that a gate looks at: the gap, O:E and slope."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,22 @@ def judge(
             if enough and len(np.unique(y[mask])) == 2:
                 own = None if weight is None else weight[mask]
                 told |= _of_rows(y[mask], probability[mask], patient_id[mask], own, values)
-            verdict, why = _verdict(told, disease_risk) if enough else ("insufficient", ())
-            found.append(Group(axis, str(name), patients, events, verdict, why, told))
-    return tuple(found)
+            found.append(Group(axis, str(name), patients, events, "judged" if enough else "insufficient", (), told))
+    judged = sum(group.verdict == "judged" for group in found)
+    reach = float(norm.ppf(1 - 0.025 / max(_GATED * judged, 1)) / norm.ppf(0.975))
+    return tuple(_settled(group, reach, disease_risk) if group.verdict == "judged" else group for group in found)
+
+
+def _settled(group: Group, reach: float, disease_risk: bool) -> Group:
+    """Return a group with its verdict; intervals are widened by ``reach`` so that they hold for all groups at once."""
+    wide = {
+        name: Figure(
+            each.value, each.value - reach * (each.value - each.lo), each.value + reach * (each.hi - each.value)
+        )
+        for name, each in group.figures.items()
+    }
+    verdict, why = _verdict(wide, disease_risk)
+    return replace(group, verdict=verdict, why=why)
 
 
 def _rates(value: np.ndarray, drawn: np.ndarray) -> dict[str, Figure]:
