@@ -96,7 +96,7 @@ class Draft:
     def score(self, fields: dict[str, Any], stale: list[dict[str, Any]]) -> None:
         """Make it a score, worded for whoever asks; the record keeps the staff wording beside it."""
         worded = {name: reasons(fields, name) for name in ("patient", "staff")}
-        shown = {**fields, "stale": stale, "stable": None}
+        shown = {**fields, "stale": stale}
         del shown["choices"]
         told = [] if self._question.explain == "none" else [_told(reason) for reason in worded[self.audience]]
         more = FULL if self._question.explain == "full" else ()

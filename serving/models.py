@@ -26,6 +26,8 @@ from training import manifest
 from training.affinity.recommender import Recommender
 from training.explanation import ExplanationFault
 from training.scorer import Scorer
+from training.stability import FILE as STABILITY
+from training.stability import Stability
 from training.task import Task
 from training.tasks import task as task_named
 
@@ -48,6 +50,8 @@ class Served:
         Sizes and times of its files when they were read: whether somebody touched them since.
     challenger
         What is scored in its shadow.
+    stability
+        How often its reasons are named again when it is fitted again; None where it was not asked.
     """
 
     task: Task
@@ -56,6 +60,7 @@ class Served:
     approval: Mapping[str, Any]
     stamp: Stamp = ()
     challenger: Served | None = None
+    stability: Stability | None = None
 
     @property
     def version(self) -> str:
@@ -266,10 +271,12 @@ def _beside(task: str) -> str:
 def _load(home: Path, name: str, approval: Mapping[str, Any]) -> Served:
     place, task = folder(home, name, approval["digest"]), task_named(name)
     scorer = Scorer.load(place, approval["digest"])
-    card = json.loads(manifest.read(place, approval["digest"])["card.json"])
+    files = manifest.read(place, approval["digest"])
+    card = json.loads(files["card.json"])
     if scorer.task != name:
         raise InputError("the artefact is another task's", where=name)
-    found = Served(task, scorer, card, approval)
+    stability = Stability.from_json(files[STABILITY]) if STABILITY in files else None
+    found = Served(task, scorer, card, approval, stability=stability)
     if found.from_history:
         here = compile_plan(_declared((task,)), scorer.spec.names).spec
         if here.digest != scorer.spec.digest:

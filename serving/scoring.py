@@ -40,16 +40,20 @@ def told(
     by_group = dict(zip(found.groups, found.group_contributions[place].tolist(), strict=True))
     missing = served.unknown(row)
     probability = float(found.probability[place])
+    margin = float(found.margin[place])
+    choices = choose(by_group, served.used_groups, missing)
+    codes = [f"{choice.group}:{choice.direction}" for choice in choices]
     return {
         "probability": probability,
         "band": served.band(probability),
-        "margin": float(found.margin[place]),
+        "margin": margin,
         "base": float(found.base),
         "contributions": dict(zip(served.scorer.spec.names, found.contributions[place].tolist(), strict=True)),
         "group_contributions": by_group,
         "missing": [_named(group) for group in missing],
         "values": _values(served, row, origins),
-        "choices": choose(by_group, served.used_groups, missing),
+        "choices": choices,
+        "stable": served.stability.stable(codes, margin) if served.stability else None,
     }
 
 
