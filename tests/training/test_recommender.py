@@ -138,3 +138,8 @@ def test_a_lake_without_reading_says_so(tmp_path):
     (tmp_path / "patients").mkdir()
     with pytest.raises(InputError, match="no table 'interactions'"):
         readership(Lake(tmp_path), affinity_values())
+
+
+def test_the_head_is_the_scorers(recommender):
+    x = np.random.default_rng(1).normal(size=(20, len(recommender.scorer.spec.names))) * 3
+    np.testing.assert_allclose(recommender._likely(x), recommender.scorer.probability(x), atol=1e-12)

@@ -45,25 +45,23 @@ def spread(
     reach = min(len(score), 4 * k + 10)
     head = np.argpartition(-score, reach - 1)[:reach] if reach < len(score) else np.arange(len(score))
     head = head[np.lexsort((head, -score[head]))]
-    topics = [frozenset(catalogue.topics.indices[slice(*catalogue.topics.indptr[[place, place + 1]])].tolist())
-              for place in candidates[head]]  # fmt: skip
+    about = catalogue.topics[candidates[head]].toarray()
     layers = catalogue.facets["layer"][candidates[head]]
+    shared, many = about @ about.T, about.sum(axis=1)
+    alike = shared / np.maximum(many[:, None] + many[None, :] - shared, 1)
+    alike += (layers[:, None] == layers[None, :]) & (layers >= 0)
     worth = score[head].copy()
     left = np.ones(len(head), dtype=bool)
     cap = max(1, round(values.repeat_cap * k / 10)) if k > 1 else 1
-    shown: dict[int, int] = {}
+    shown = np.zeros(about.shape[1])
     order: list[int] = []
     while len(order) < min(k, len(head)):
-        open_ = left & np.array([all(shown.get(topic, 0) < cap for topic in each) for each in topics])
-        pool = np.flatnonzero(open_ if open_.any() else left)
-        best = int(pool[np.argmax(worth[pool])])
+        fresh = left & (about @ (shown >= cap) == 0)
+        best = int(np.argmax(np.where(fresh if fresh.any() else left, worth, -np.inf)))
         order.append(best)
         left[best] = False
-        for topic in topics[best]:
-            shown[topic] = shown.get(topic, 0) + 1
-        same = np.array([len(each & topics[best]) / max(len(each | topics[best]), 1) for each in topics])
-        same += (layers == layers[best]) & (layers >= 0)
-        worth = worth - values.diversity * same
+        shown += about[best]
+        worth -= values.diversity * alike[best]
     return head[order]
 
 

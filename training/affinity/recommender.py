@@ -23,8 +23,10 @@ from training.affinity.safety import REASONS, Reader, excluded
 from training.affinity.stage import Stage
 from training.affinity.state import ARRAYS, WORDS, from_files
 from training.affinity.values import AffinityValues, affinity_values
+from training.calibrate import sigmoid
 from training.explanation import ExplanationFault
 from training.scorer import Scorer
+from training.trees import TreeModel
 from training.treeshap import TreeShap
 from training.treeshap.forest import Forest
 
@@ -94,6 +96,8 @@ class Recommender:
         Margins of the ranker; ``together`` explains them by group.
     stage, items
         As trained: see `Display`.
+    head
+        Margins of the head.
     used_groups
         Groups that the ranker splits on.
     """
@@ -103,6 +107,7 @@ class Recommender:
     together: TreeShap
     stage: Stage
     items: tuple[Item, ...]
+    head: Leaves
     used_groups: frozenset[str]
     values: AffinityValues = field(default_factory=affinity_values)
 
@@ -137,7 +142,10 @@ class Recommender:
             members.setdefault(group, []).append(name)
         split = {int(feature) for tree in forest.trees for feature in tree.feature}
         used = frozenset(group for place, (_, group, *_) in enumerate(every) if place in split)
-        return cls(scorer, Leaves(forest), TreeShap(forest, groups=members), stage, items, used)
+        if not isinstance(scorer.model, TreeModel):
+            raise InputError("the head is not trees", where="recommender", remedy="train again")
+        head = Leaves(Forest.parse(scorer.model.text))
+        return cls(scorer, Leaves(forest), TreeShap(forest, groups=members), stage, items, head, used)
 
     def display(self, offered: Sequence[Item], at: int, touches: Sequence[tuple[str, int]] = ()) -> Display:
         """Return the items of a catalogue with their state brought to an instant."""
@@ -207,7 +215,7 @@ class Recommender:
         ids = [display.items[place].content_id for place in candidates]
         return Listed(
             tuple(display.items[candidates[place]] for place in final),
-            self.scorer.probability(table[final]) if len(final) else np.empty(0),
+            self._likely(table[final]),
             score[final],
             relative,
             self.together.players,
@@ -220,6 +228,11 @@ class Recommender:
             verdict,
             display.items,
         )
+
+    def _likely(self, table: np.ndarray) -> np.ndarray:
+        """Return (n,) the calibrated head's probability; equal to the scorer's, which explains too."""
+        a, b = self.scorer.calibration
+        return sigmoid(a * self.head(table) + b)
 
     def _relative(self, table: np.ndarray, score: np.ndarray, shown: np.ndarray) -> np.ndarray:
         """Return the (shown, groups) contributions less their mean over the person's candidates.
