@@ -65,7 +65,7 @@ def test_a_bad_line_is_set_aside_and_the_rest_is_stored(service: Running, outrea
         ("stored", None, None),
         ("quarantined", "unreadable_json", None),
         ("quarantined", "wrong_type", "value"),
-        ("quarantined", "implausible_value", None),
+        ("quarantined", "implausible_value", "value"),
         ("quarantined", "unknown_field", None),
         ("quarantined", "missing_field", "time"),
         ("quarantined", "unknown_table", "table"),
