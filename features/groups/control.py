@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from features import derived
+from features.derived import derived
 
 HBA1C_CUT = 7.0
 SYSTOLIC_CUT, DIASTOLIC_CUT = 140.0, 90.0
