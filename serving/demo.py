@@ -12,6 +12,7 @@ import contextlib
 import json
 import logging
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -61,7 +62,7 @@ class Example:
 
     def curl(self) -> str:
         method = [] if self.method in ("GET", "POST") else [f"-X {self.method}"]
-        parts = ["curl -s", *method, f"'http://{HOST}:{PORT}{self.path}'", f"-H 'X-API-Key: {self.key}'"]
+        parts = ["curl -s", *method, shlex.quote(f"http://{HOST}:{PORT}{self.path}"), f"-H 'X-API-Key: {self.key}'"]
         if self.body is not None:
             parts += ["-H 'Content-Type: application/json'", f"-d '{json.dumps(self.body, ensure_ascii=False)}'"]
         return " ".join(parts)
@@ -102,7 +103,10 @@ def main() -> None:
 
 
 def train(task: str, lake: Path) -> None:
-    """Train, propose and approve a task, one person proposing and another approving."""
+    """Train, propose and approve a task, one person proposing and another approving.
+
+    A model that its gates block is not approved, as in any hospital: the demo says so and goes on without.
+    """
     proposal = HOME / "proposals" / f"{task}.json"
     proposal.unlink(missing_ok=True)
     step(f"{task}: train", "training", "run", task, *(() if task.startswith("self_test") else ("--lake", str(lake))))
@@ -110,6 +114,9 @@ def train(task: str, lake: Path) -> None:
 
     version = latest(task).version
     step(f"{task}: propose", "training", "propose", task, version, "--author", "demo-author", "--out", str(proposal))
+    if blocked := [each["name"] for each in json.loads(proposal.read_text())["gates"] if each["verdict"] == "block"]:
+        say(f"        {task} stays out of production, blocked by its gates: {', '.join(blocked)}")
+        return
     step(f"{task}: approve", "serving", "approve", str(proposal), "--home", str(HOME), "--identity", "demo-reviewer")
 
 
