@@ -29,7 +29,7 @@ from serving.access import demo_keys
 HOME = Path("var/demo")
 HOST, PORT = "127.0.0.1", 3000
 PATIENTS, YEARS, SEED = 10_000, 3, 7
-TASKS = ("self_test_diabetes", "churn_90d", "diabetes_12m", "copd_12m", "content_affinity")
+TASKS = ("self_test_diabetes", "churn_90d", "content_affinity", "diabetes_12m", "copd_12m")
 ASKED = ["churn_90d", "diabetes_12m"]
 ITEM = {
     "title": "A walk after supper",
@@ -83,10 +83,15 @@ def main() -> None:
     set_aside()
     lake = HOME / "hospital" / "lake"
     size = ["--patients", str(PATIENTS), "--years", str(YEARS), "--seed", str(SEED)]
-    step(f"a sample hospital of {PATIENTS} people and {YEARS} years", "simulation", str(HOME / "hospital"), *size)
-    train(TASKS[0], lake)
+    from training.tracking import prepare
+
+    with timed("the store of runs"):
+        prepare()
     with ThreadPoolExecutor(2) as two:
+        beside = two.submit(train, TASKS[0], lake)
+        step(f"a sample hospital of {PATIENTS} people and {YEARS} years", "simulation", str(HOME / "hospital"), *size)
         list(two.map(lambda task: train(task, lake), TASKS[1:]))
+        beside.result()
     with timed("the events into the store"):
         load(lake)
     with timed("a patient who can be asked about"):

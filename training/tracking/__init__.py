@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from training.tracking.aliases import challenge, champion, crown, moved
 from training.tracking.run import Run, Source, Trial
-from training.tracking.store import Version, fetch, latest, record, uri, version
+from training.tracking.store import Version, fetch, latest, prepare, record, uri, version
 
 __all__ = [
     "Run",
@@ -17,6 +17,7 @@ __all__ = [
     "fetch",
     "latest",
     "moved",
+    "prepare",
     "record",
     "uri",
     "version",
