@@ -30,6 +30,8 @@ HOME = Path("var/demo")
 HOST, PORT = "127.0.0.1", 3000
 PATIENTS, YEARS, SEED = 10_000, 3, 7
 TASKS = ("self_test_diabetes", "churn_90d", "content_affinity", "diabetes_12m", "copd_12m")
+QUICKER = {"content_affinity": ("--set", "affinity.windows=30", "--set", "affinity.test_days=14")}
+"""Less history to learn from and to test on, so that the demo is soon up."""
 ASKED = ["churn_90d", "diabetes_12m"]
 ITEM = {
     "title": "A walk after supper",
@@ -114,7 +116,8 @@ def train(task: str, lake: Path) -> None:
     """
     proposal = HOME / "proposals" / f"{task}.json"
     proposal.unlink(missing_ok=True)
-    step(f"{task}: train", "training", "run", task, *(() if task.startswith("self_test") else ("--lake", str(lake))))
+    read = () if task.startswith("self_test") else ("--lake", str(lake))
+    step(f"{task}: train", "training", "run", task, *read, *QUICKER.get(task, ()))
     from training.tracking import latest
 
     version = latest(task).version
