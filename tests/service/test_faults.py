@@ -83,8 +83,10 @@ def test_without_a_record_there_is_no_answer(served: tuple[TestClient, Desk, Hos
     client, desk, hospital = served
     desk.ledger.close()
     from serving.ledger import Ledger
+    from serving.watchman import Watchman
 
     desk.ledger = Ledger(hospital.home / "ledger.db", patience_s=0.05)
+    desk.watchman = Watchman(desk.ledger, desk.settings.watch)
     other = sqlite3.connect(hospital.home / "ledger.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     answer = client.post("/v1/score", json=ASKED)
