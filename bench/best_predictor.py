@@ -4,7 +4,7 @@ The best predictor is LightGBM fitted to the simulator's true probability on ten
 of a separate seed, over all catalogue features, tuned. Its AUROC and the truth's are taken on the
 test rows of our own run, beside ours and the baselines.
 
-    python bench/best_predictor.py churn_90d diabetes_12m
+    python -m bench.best_predictor churn_90d diabetes_12m
 """
 
 from __future__ import annotations

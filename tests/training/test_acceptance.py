@@ -1,7 +1,7 @@
 """On the simulation: as near to the best predictor from observables as METHODS asks, and calibrated.
 
 Half the size of docs/results.md and one setting of the best predictor, to be quick; the figures stated there
-are those of ``python bench/best_predictor.py``.
+are those of ``python -m bench.best_predictor``.
 """
 
 import sys
