@@ -13,8 +13,9 @@ from tests.service.conftest import hospital, service
 __all__ = ["hospital", "service"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Open Chromium; its event loop must end before a test of another module runs one of its own."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.skip("chromium is not installed")
