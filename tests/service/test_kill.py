@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -81,7 +82,11 @@ def test_what_was_answered_is_on_record(tmp_path: Path) -> None:
         for _ in range(SERVICE_KILLS):
             load.wait(3)
             time.sleep(float(rng.random()) * 0.3)
+            workers = _workers(running)
             os.killpg(running.process.pid, signal.SIGKILL)
+            for worker in workers:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    worker.kill()
             running.process.wait(5)
             running = start(hospital, tmp_path / "output.txt")
             load.begin(running)
