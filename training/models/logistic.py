@@ -106,12 +106,12 @@ class Logistic:
 
 def terms(x: np.ndarray, names: tuple[str, ...], core: tuple[str, ...], values: ModelValues) -> tuple[Term, ...]:
     """Choose the columns from the train part: features of the core that are there and that vary."""
-    lo, hi = bounds(x, values.clip)
-    x = clipped(x, lo, hi)
+    places = [names.index(name) for name in core]
+    lo, hi = bounds(x[:, places], values.clip)
+    read = clipped(x[:, places], lo, hi)
     found, patterns = [], set()
-    for order, name in enumerate(core):
-        place = names.index(name)
-        column = x[:, place]
+    for order, place in enumerate(places):
+        column = read[:, order]
         known = column[~np.isnan(column)]
         if not len(known):
             continue
@@ -125,8 +125,8 @@ def terms(x: np.ndarray, names: tuple[str, ...], core: tuple[str, ...], values: 
         found.append(
             Term(
                 place,
-                float(lo[place]),
-                float(hi[place]),
+                float(lo[order]),
+                float(hi[order]),
                 float(np.median(known)),
                 tuple(float(knot) for knot in knots) if len(knots) >= 3 else (),
                 flagged,
