@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,3 +42,16 @@ class Explanation:
     group_contributions: np.ndarray
     groups: tuple[str, ...]
     probability: np.ndarray
+
+
+def by_group(contributions: np.ndarray, groups: Mapping[str, str]) -> np.ndarray:
+    """Return (n, groups): contributions (n, features) summed over each clinical group's members.
+
+    ``groups`` is feature -> clinical group, in the order of the features; the sum is the group's
+    Shapley value where interactions are shared equally.
+    """
+    order = {group: k for k, group in enumerate(dict.fromkeys(groups.values()))}
+    together = np.zeros((len(contributions), len(order)))
+    for j, group in enumerate(groups.values()):
+        together[:, order[group]] += contributions[:, j]
+    return together

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from features.errors import InputError
-from training.explanation import ExplanationFault
+from training.explanation import ExplanationFault, by_group
 from training.models.logistic import Cross, Logistic, Term
 
 TOLERANCE = 1e-9
@@ -69,11 +69,7 @@ class LinearModel:
         apart = np.abs(model.intercept + contributions.sum(axis=1) - margin)
         if not (apart <= TOLERANCE).all():
             raise ExplanationFault("base and contributions do not add up to the linear predictor")
-        order = {group: k for k, group in enumerate(dict.fromkeys(self.groups.values()))}
-        of_groups = np.zeros((len(X), len(order)))
-        for j, group in enumerate(self.groups.values()):
-            of_groups[:, order[group]] += contributions[:, j]
-        return contributions, of_groups, model.intercept, margin
+        return contributions, by_group(contributions, self.groups), model.intercept, margin
 
     def margin(self, X: np.ndarray) -> np.ndarray:
         """Return the linear predictor (n,)."""

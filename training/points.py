@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from features.errors import InputError
-from training.explanation import ExplanationFault
+from training.explanation import ExplanationFault, by_group
 from training.models.points import Cuts, Flag, Item, Log, PointScore
 
 TOLERANCE = 1e-9
@@ -101,11 +101,7 @@ class PointModel:
             contributions[:, self.points.names.index(name)] += points
         if not (np.abs(base + contributions.sum(axis=1) - margin) <= TOLERANCE).all():
             raise ExplanationFault("base and contributions do not add up to the points")
-        order = {group: k for k, group in enumerate(dict.fromkeys(self.groups.values()))}
-        together = np.zeros((len(X), len(order)))
-        for j, group in enumerate(self.groups.values()):
-            together[:, order[group]] += contributions[:, j]
-        return contributions, together, base, margin
+        return contributions, by_group(contributions, self.groups), base, margin
 
     def margin(self, X: np.ndarray) -> np.ndarray:
         """Return the points (n,)."""
