@@ -14,9 +14,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 os.environ.setdefault("OTEL_SDK_DISABLED", "true")
-if "CAREPATH_KEYS" not in os.environ:
-    os.environ["CAREPATH_KEYS"] = tempfile.mkdtemp(prefix="carepath-keys-")
-    atexit.register(shutil.rmtree, os.environ["CAREPATH_KEYS"], ignore_errors=True)
+os.environ["CAREPATH_KEYS"] = tempfile.mkdtemp(prefix="carepath-keys-")
+atexit.register(shutil.rmtree, os.environ["CAREPATH_KEYS"], ignore_errors=True)
 
 ROOT = Path(__file__).resolve().parents[1]
 

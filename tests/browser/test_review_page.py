@@ -39,6 +39,7 @@ def _open(page: Page, service: Running, path: str) -> None:
 
 def test_the_page_is_reached_by_keyboard_and_reads(page: Page, service: Running, decision_id: str) -> None:
     page.goto(f"/review/decisions/{decision_id}")
+    page.wait_for_selector("#key:focus")
     page.keyboard.type(service.hospital.keys["compliance"])
     page.keyboard.press("Enter")
     page.wait_for_selector("svg.waterfall")
