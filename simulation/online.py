@@ -20,6 +20,8 @@ from simulation.tastes import OF_DISEASE, RAISED, Tastes
 SLOTS = 4
 POLICY = "segment-2024"
 CHANNELS = ("app", "mini_program", "wechat")
+LOGINS, LISTED, SOUGHT = 0.9, 0.25, 0.35
+"""Log-ins a month at mean engagement, the share of them that opens a list, readings sought a month."""
 DWELL = np.array([75.0, 40.0, 600.0, 50.0, 65.0])  # seconds, medians by format
 
 
@@ -33,6 +35,11 @@ class Lists:
     channel: np.ndarray
     ids: pa.Array
     seen: np.ndarray
+
+
+def briskness(engagement: np.ndarray) -> np.ndarray:
+    """Return how many times as often as at mean engagement somebody is on line."""
+    return np.exp(0.9 * engagement)
 
 
 def _moments(chunk: Chunk, rate: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -50,7 +57,7 @@ def _moments(chunk: Chunk, rate: np.ndarray, rng: np.random.Generator) -> tuple[
     return patient, day, grid.micros(day, np.clip(hour, 0.1, 23.8) * 3600)
 
 
-def _segments(chunk: Chunk, patient: np.ndarray, day: np.ndarray) -> np.ndarray:
+def segments(chunk: Chunk, patient: np.ndarray, day: np.ndarray) -> np.ndarray:
     """The policy's segment: the disease recorded last, and whether under 45."""
     recorded = chunk.visits.recorded[patient]
     known = np.where(recorded <= day[:, None], recorded, -NEVER)
@@ -59,7 +66,7 @@ def _segments(chunk: Chunk, patient: np.ndarray, day: np.ndarray) -> np.ndarray:
     return disease * 2 + young
 
 
-def _policy(chunk: Chunk, items: Catalogue, cell: int) -> np.ndarray:
+def policy(chunk: Chunk, items: Catalogue, cell: int) -> np.ndarray:
     """Probability of each item in its slot in a month: (segments, slots, items).
 
     Items are dealt to slots by number, so that the slots draw independently and no item comes
@@ -86,11 +93,11 @@ def online(chunk: Chunk, items: Catalogue, taste: Tastes, pushed: Lists) -> tupl
     rng, body = chunk.rng("online"), chunk.body
     rows, shown = Rows(chunk, "interactions"), Rows(chunk, "impressions")
     live = slice(0, chunk.grid.live)
-    active = np.exp(0.9 * body.engagement[:, live])
-    patient, day, time = _moments(chunk, 0.9 * active, rng)
+    active = briskness(body.engagement[:, live])
+    patient, day, time = _moments(chunk, LOGINS * active, rng)
     channel = np.where(rng.random(len(day)) < 0.7, (chunk.people.registered[patient] % 3), rng.integers(0, 3, len(day)))
     rows.add(patient, time, time, action="login", channel=Words(CHANNELS, channel), source="app")
-    opened = rng.random(len(day)) < 0.25
+    opened = rng.random(len(day)) < LISTED
     count = int(opened.sum())
     own = Lists(
         patient[opened],
@@ -102,7 +109,7 @@ def online(chunk: Chunk, items: Catalogue, taste: Tastes, pushed: Lists) -> tupl
     )
     for lists in (own, pushed):
         _shown(rows, shown, chunk, items, taste, lists, rng)
-    _sought(rows, chunk, items, taste, 0.35 * active, rng)
+    _sought(rows, chunk, items, taste, SOUGHT * active, rng)
     for action, rate in (("check_in", 0.25), ("search", 0.18), ("comment", 0.05), ("share", 0.04), ("follow", 0.02)):
         patient, day, time = _moments(chunk, rate * active**1.2, rng)
         rows.add(patient, time, time, action=action, channel="app", source="app")
@@ -118,14 +125,18 @@ def list_ids(kind: str, chunk: Chunk, count: int) -> pa.Array:
 def _shown(
     rows: Rows, shown: Rows, chunk: Chunk, items: Catalogue, taste: Tastes, lists: Lists, rng: np.random.Generator
 ) -> None:
-    """Draw a list's items, leave out what a patient must not see, and let the rest be opened or not."""
+    """Draw a list's items, leave out what a patient must not see, and let the rest be opened or not.
+
+    The propensity of what is shown is that of its draw, given that it is open to the patient.
+    """
     count = len(lists.patient)
     cell = chunk.grid.cell(lists.day)
-    segment = _segments(chunk, lists.patient, lists.day)
+    segment = segments(chunk, lists.patient, lists.day)
     item = np.full((count, SLOTS), -1)
     propensity = np.zeros((count, SLOTS))
+    withheld = barred(items, chunk.visits.recorded[lists.patient] <= lists.day[:, None])
     for each in np.unique(cell):
-        law = _policy(chunk, items, each)
+        law = policy(chunk, items, each)
         here = np.flatnonzero(cell == each)
         for place in range(SLOTS):
             sums = np.cumsum(law[:, place], axis=1)
@@ -133,13 +144,13 @@ def _shown(
             draw = np.minimum(rng.random(len(here)), 1 - 1e-12) * sums[segment[here], -1] + 2 * segment[here]
             pick = np.searchsorted((sums + 2 * np.arange(len(sums))[:, None]).ravel(), draw, side="right") % ITEMS
             item[here, place] = np.where(offered[segment[here]], pick, -1)
-            propensity[here, place] = law[segment[here], place, pick]
-    known = chunk.visits.recorded[lists.patient] <= lists.day[:, None]
-    which, slot = np.nonzero((item >= 0) & ~_barred(items, known, item) & lists.seen[:, None])
+            open_to = 1 - np.einsum("ni,ni->n", law[segment[here], place], withheld[here])
+            propensity[here, place] = law[segment[here], place, pick] / np.maximum(open_to, 1e-12)
+    shown_to = (item >= 0) & ~np.take_along_axis(withheld, np.maximum(item, 0), axis=1)
+    which, slot = np.nonzero(shown_to & lists.seen[:, None])
     drawn, patient, day = item[which, slot], lists.patient[which], lists.day[which]
     engaged = chunk.latent(chunk.body.engagement, patient, day)
-    log_odds = taste.utility(chunk, items, patient, day, drawn) - 3.0 - 0.25 * slot + 0.3 * engaged
-    clicked = rng.random(len(drawn)) < sigmoid(log_odds)
+    clicked = rng.random(len(drawn)) < opening(taste.utility(chunk, items, patient, day, drawn), slot, engaged)
     shown.add(
         patient,
         lists.time[which],
@@ -170,14 +181,34 @@ def _shown(
     )
 
 
-def _barred(items: Catalogue, known: np.ndarray, item: np.ndarray) -> np.ndarray:
-    """Whether a known disease of the patient bars each drawn item."""
-    bars = np.zeros((len(items.ids), known.shape[1]), bool)
+def opening(utility: np.ndarray, slot: np.ndarray | int, engagement: np.ndarray) -> np.ndarray:
+    """Return the probability that an item shown in a slot (from 0) is opened."""
+    return sigmoid(utility - 3.0 - 0.25 * slot + 0.3 * engagement)
+
+
+def barred(items: Catalogue, known: np.ndarray) -> np.ndarray:
+    """Return (n, items) whether a known disease (n, diseases) of a patient bars each item."""
+    bars = np.zeros((len(NAMES), len(items.ids)), bool)
     for index, names in enumerate(items.barred):
         for name in names:
             if name in NAMES:
-                bars[index, NAMES.index(name)] = True
-    return (bars[np.maximum(item, 0)] & known[:, None, :]).any(axis=2)
+                bars[NAMES.index(name), index] = True
+    return known @ bars
+
+
+def wishes(taste: Tastes, known: np.ndarray, patient: np.ndarray) -> np.ndarray:
+    """Return how strongly each topic is looked for, (n, topics), by taste and illness."""
+    wish = taste.topics[patient].copy()
+    for index in np.flatnonzero(OF_DISEASE >= 0):
+        wish[:, index] += RAISED * known[:, OF_DISEASE[index]]
+    return np.exp(wish)
+
+
+def found(items: Catalogue, pool: np.ndarray, day: np.ndarray, old: np.ndarray) -> np.ndarray:
+    """Return how easily each item of a pool is found by who looks for its topic, (n, pool)."""
+    age = np.clip(day[:, None] - items.published[pool][None, :], 0, None)
+    form = np.where(old[:, None], items.format[pool] == 0, items.format[pool] == 1)
+    return np.exp(items.quality[pool] + 0.9 * form + np.exp(-age / 45))
 
 
 def _sought(
@@ -186,10 +217,7 @@ def _sought(
     """What patients look for of themselves: a topic by taste and illness, then an item of it."""
     patient, day, time = _moments(chunk, rate, rng)
     known = chunk.visits.recorded[patient] <= day[:, None]
-    wish = taste.topics[patient].copy()
-    for index in np.flatnonzero(OF_DISEASE >= 0):
-        wish[:, index] += RAISED * known[:, OF_DISEASE[index]]
-    topic = choose(rng, np.exp(wish))
+    topic = choose(rng, wishes(taste, known, patient))
     old = (day - chunk.people.birth[patient]) / 365.25 > 50
     item = np.full(len(patient), -1)
     for each in range(len(TOPICS)):
@@ -200,12 +228,10 @@ def _sought(
         there = (items.published[pool][None, :] < day[here][:, None]) & (
             items.expires[pool][None, :] > day[here][:, None]
         )
-        age = np.clip(day[here][:, None] - items.published[pool][None, :], 0, None)
-        form = np.where(old[here][:, None], items.format[pool] == 0, items.format[pool] == 1)
-        weights = there * np.exp(items.quality[pool] + 0.9 * form + np.exp(-age / 45))
+        weights = there * found(items, pool, day[here], old[here])
         some = weights.sum(axis=1) > 0
         item[here[some]] = pool[choose(rng, weights[some])]
-    kept = (item >= 0) & ~_barred(items, known, np.maximum(item, 0)[:, None])[:, 0]
+    kept = (item >= 0) & ~barred(items, known)[np.arange(len(item)), np.maximum(item, 0)]
     channel = rng.integers(0, 3, len(patient))
     _read(rows, chunk, items, taste, patient[kept], day[kept], time[kept], item[kept], channel[kept], rng, None)
 
