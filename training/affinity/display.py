@@ -74,7 +74,7 @@ class Display:
         ordered = sorted(first.items(), key=lambda each: (each[1], each[0]))
         places = np.array([place for place, _ in ordered], dtype=np.int64)
         times = np.array([time for _, time in ordered], dtype=np.int64)
-        return Person(places, times, np.ones(len(places)), age, conditions)
+        return Person(places, times, age, conditions)
 
 
 def _widened(stage: Stage, items: Sequence[Item], every: Sequence[Item]) -> Stage:

@@ -21,8 +21,6 @@ class Person:
         (n,) places of the items touched, each once, oldest first touch first.
     time
         (n,) first touch of each, UTC microseconds.
-    worth
-        (n,) the sum of the touches' weights.
     age
         Years, None where unknown.
     conditions
@@ -31,14 +29,13 @@ class Person:
 
     history: np.ndarray
     time: np.ndarray
-    worth: np.ndarray
     age: float | None = None
     conditions: frozenset[str] = frozenset()
 
     @staticmethod
     def stranger(age: float | None = None, conditions: frozenset[str] = frozenset()) -> Person:
         """Return someone of whom no reading is known."""
-        return Person(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), age, conditions)
+        return Person(np.empty(0, np.int64), np.empty(0, np.int64), age, conditions)
 
     @property
     def band(self) -> int:

@@ -99,14 +99,12 @@ class Readership:
         touches, (order, starts) = self.touches, self._order
         mine = order[starts[user] : starts[user + 1]]
         mine = mine[(touches.known[mine] < at) & (touches.time[mine] < at)]
-        places, first, row = np.unique(touches.item[mine], return_index=True, return_inverse=True)
+        places, first = np.unique(touches.item[mine], return_index=True)
         oldest = np.argsort(first, kind="stable")
-        worth = np.bincount(row, weights=touches.weight[mine], minlength=len(places))
         born = int(self.birth[user])
         return Person(
             places[oldest],
             touches.time[mine][first[oldest]],
-            worth[oldest],
             None if born == NEVER else (at - born) / YEAR,
             self.conditions(user, at),
         )

@@ -92,16 +92,15 @@ def followed(
     return _strongest(csr_array(owned @ lately), kept)
 
 
-def scores(weights: csr_array, history: np.ndarray, worth: np.ndarray | None = None) -> np.ndarray:
-    """Return (items,) the sum of the history's rows, each times its worth, over the square root of its length."""
+def scores(weights: csr_array, history: np.ndarray) -> np.ndarray:
+    """Return (items,) the sum of the history's rows over the square root of its length."""
     count = weights.shape[1]
     if not len(history):
         return np.zeros(count)
     starts, ends = weights.indptr[history], weights.indptr[history + 1]
     length = ends - starts
     places = np.repeat(starts - np.concatenate([[0], np.cumsum(length)[:-1]]), length) + np.arange(length.sum())
-    value = weights.data[places] if worth is None else weights.data[places] * np.repeat(worth, length)
-    return np.bincount(weights.indices[places], weights=value, minlength=count) / np.sqrt(len(history))
+    return np.bincount(weights.indices[places], weights=weights.data[places], minlength=count) / np.sqrt(len(history))
 
 
 def _strongest(found: csr_array, kept: int) -> csr_array:
