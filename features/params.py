@@ -91,7 +91,7 @@ def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def section(name: str, model: type[Section], overrides: tuple[str, ...] = ()) -> Section:
-    """Return one section as its model.
+    """Return one section as its model, read once for every params.yaml.
 
     Parameters
     ----------
@@ -106,7 +106,14 @@ def section(name: str, model: type[Section], overrides: tuple[str, ...] = ()) ->
     InputError
         An unknown name, or a value of the wrong type.
     """
-    values = yaml.safe_load(yaml.safe_dump(_raw(_files()).get(name, {})))
+    found = _section(_files(), name, model, tuple(overrides))
+    assert isinstance(found, model)
+    return found
+
+
+@functools.cache
+def _section(files: tuple[Path, ...], name: str, model: type[Values], overrides: tuple[str, ...]) -> Values:
+    values = yaml.safe_load(yaml.safe_dump(_raw(files).get(name, {})))
     for text in overrides:
         key, sign, value = text.partition("=")
         parts = key.strip().split(".")
@@ -139,10 +146,5 @@ def section(name: str, model: type[Section], overrides: tuple[str, ...] = ()) ->
 
 
 def general() -> General:
-    """Return the closed lists and the zone; read once for every params.yaml."""
-    return _general(_files())
-
-
-@functools.cache
-def _general(_read: tuple[Path, ...]) -> General:
+    """Return the closed lists and the zone."""
     return section("general", General)
