@@ -9,8 +9,9 @@ from typing import Any
 
 import orjson
 
+from features.instants import DAY
 from serving.book import Book, Row
-from serving.keystore import KeyStore
+from serving.keystore import KeyStore, passing
 from serving.suite import CURRENT
 
 _ENTRY = (
@@ -21,6 +22,7 @@ _ANSWER = (
     "INSERT INTO answers (principal, key, digest, body, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (principal, key) "
     "DO UPDATE SET digest = excluded.digest, body = excluded.body, at = excluded.at"
 )
+KEPT = "SELECT principal, key, digest, body, at FROM answers"
 _EPOCH = (
     "INSERT INTO epochs (patient_id, epoch) VALUES (?, 1) "
     "ON CONFLICT (patient_id) DO UPDATE SET epoch = epochs.epoch + 1"
@@ -116,25 +118,30 @@ class Appender:
         self._book.run(_EPOCH, (patient_id,))
 
     def keep(self, principal: str, key: str, digest: str, body: bytes, at: int, since: int) -> None:
-        """Keep an answer under an idempotency key; forget those from before ``since``.
+        """Keep an answer under an idempotency key, sealed with a key that passes; forget those from before ``since``.
 
         Raises
         ------
         Answered
             Another answer was kept under the key in the meantime.
         """
-        same = [(row[2], row[3]) for row in self._answers if row[:2] == (principal, key)]
-        same += self._book.rows(
-            "SELECT digest, body FROM answers WHERE principal = ? AND key = ? AND at >= ?", (principal, key, since)
-        )
-        if same:
-            raise Answered(same[0][0], bytes(same[0][1]))
+        same = [row for row in self._answers if row[:2] == (principal, key)]
+        same += self._book.rows(f"{KEPT} WHERE principal = ? AND key = ? AND at >= ?", (principal, key, since))
+        for row in same:
+            earlier = opened(self._keys, row)
+            if earlier is not None:
+                raise Answered(row[2], earlier)
         self._book.run("DELETE FROM answers WHERE at < ?", (since,))
-        self._answers.append((principal, key, digest, body, at))
+        cipher = self._keys.passing(at // DAY, since)
+        self._answers.append((principal, key, digest, CURRENT.seal(cipher, body, _answer_of(principal, key)), at))
 
     def forget(self, patient_id: str) -> None:
-        """Delete kept answers that name a patient, and what counts who asked about them."""
-        self._book.run(f"DELETE FROM answers WHERE {self._book.holds}", (f'"{patient_id}"'.encode(),))
+        """Delete kept answers that name a patient, and those that can no longer be opened."""
+        name = f'"{patient_id}"'.encode()
+        for row in self._book.rows(KEPT):
+            body = opened(self._keys, row)
+            if body is None or name in body:
+                self._book.run("DELETE FROM answers WHERE principal = ? AND key = ?", row[:2])
 
     def run(self, statement: str, parameters: Row = ()) -> int:
         """Run a statement on the other tables at once; return how many rows it changed."""
@@ -164,6 +171,17 @@ class Appender:
         if self._answers:
             self._book.many(_ANSWER, self._answers)
         return Receipt(self._seq, self._last) if self._entries else None
+
+
+def opened(keys: KeyStore, row: Row) -> bytes | None:
+    """Return the answer that a row of `KEPT` holds, or None where its key has passed."""
+    principal, key, _, sealed, at = row
+    cipher = keys.cipher(passing(at // DAY))
+    return None if cipher is None else CURRENT.open(cipher, bytes(sealed), _answer_of(principal, key))
+
+
+def _answer_of(principal: str, key: str) -> bytes:
+    return f"carepath-answer|{principal}|{key}".encode()
 
 
 def canonical(record: Mapping[str, Any]) -> bytes:

@@ -50,8 +50,6 @@ class Book(Protocol):
     """One connection. ``failures`` are the exceptions that mean the database cannot be used now."""
 
     failures: tuple[type[Exception], ...]
-    holds: str
-    """Condition that the bytes of column ``body`` hold those of a parameter."""
 
     def begin(self) -> None:
         """Open a transaction that no other appender shares; reconnect where the connection was lost."""
@@ -75,7 +73,6 @@ class SqliteBook:
     """A ledger in one SQLite file. A file that was moved away is not written to; one put back is opened again."""
 
     failures: tuple[type[Exception], ...] = (sqlite3.Error, OSError)
-    holds = "instr(body, ?) > 0"
 
     def __init__(self, file: Path, patience_s: float) -> None:
         self._file, self._patience_s = file, patience_s
@@ -136,7 +133,6 @@ class PostgresBook:
     """A ledger in PostgreSQL; an advisory lock of the transaction lets one append at a time."""
 
     failures: tuple[type[Exception], ...]
-    holds = "position(CAST(? AS bytea) in body) > 0"
 
     def __init__(self, url: str, patience_s: float) -> None:
         import psycopg

@@ -63,7 +63,14 @@ class Line:
 
     @property
     def event_id(self) -> str | None:
-        return None if self.row is None else self.row["event_id"]
+        """The event's id; of a line that is set aside, the one it gave itself where that is well formed."""
+        if self.row is not None:
+            return str(self.row["event_id"])
+        named = self.said.get("event_id") if isinstance(self.said, dict) else None
+        try:
+            return _SURROGATE.validate_python(named, strict=True)
+        except ValidationError:
+            return None
 
 
 def lines_of_json(events: Sequence[Mapping[str, Any]]) -> list[Line]:

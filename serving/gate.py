@@ -1,7 +1,8 @@
 """The gate: one ASGI middleware before every route, page and file.
 
 It gives the request its id, recognises who asks (only the probes are open), turns every failure
-into the envelope, and counts and logs the outcome. Nothing that was sent reaches the log.
+into the envelope, and counts and logs the outcome. Nothing that was sent reaches the log. Every
+answer shows a pinned clock.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from features import instants
 from serving import metrics
 from serving.access import Principal
 from serving.journal import log, where
@@ -42,6 +44,8 @@ class Gate:
 
     def __init__(self, app: ASGIApp, desk: Desk) -> None:
         self._app, self._desk = app, desk
+        pinned = desk.clock.pinned
+        self._told = [] if pinned is None else [(b"x-clock", instants.iso(pinned).encode())]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -53,7 +57,7 @@ class Gate:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                extra = await self._watched(seen, status)
+                extra = [*await self._watched(seen, status), *self._told]
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *_HEADERS, *extra]
             await send(message)
 
@@ -100,14 +104,15 @@ class Gate:
         if path in OPEN or (path == SIGN_IN and request.method == "POST"):
             return None
         keys, key = self._desk.keys, request.headers.get("x-api-key")
-        if key is None and request.headers.get("authorization", "").startswith("Bearer "):
-            key = request.headers["authorization"].removeprefix("Bearer ")
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if key is None and scheme.lower() == "bearer":
+            key = token.strip()
         found = keys.principal(key) if key is not None else None
         if key is None and path.startswith("/review") and COOKIE in request.cookies:
             name = self._desk.sessions.name(request.cookies[COOKIE])
             found = keys.named(name) if name else None
         if found is None:
-            raise Problem(401, "send a valid key as X-API-Key")
+            raise Problem(401, "send a valid key as X-API-Key, or as Authorization: Bearer")
         return found
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from features.instants import DAY
 from serving.keys import KeyFile, KeyProvider, KeyUnavailable, folder
 from serving.suite import CURRENT, suite
 
@@ -32,6 +33,11 @@ CREATE TABLE IF NOT EXISTS tombstones (
     patient_id TEXT PRIMARY KEY, reference TEXT NOT NULL UNIQUE, sealed_at INTEGER NOT NULL, until INTEGER,
     classes TEXT NOT NULL, destroyed_at INTEGER) WITHOUT ROWID;
 """
+
+
+def passing(day: int) -> str:
+    """Return the reference whose key seals the answers kept on a day, counted from 1970."""
+    return f"answers-{day}"
 
 
 @dataclass(frozen=True)
@@ -179,6 +185,18 @@ class KeyStore:
         if found is None:
             self.stage(None, HOUSE)
             found = self.cipher(HOUSE)
+        assert found is not None
+        return found
+
+    def passing(self, day: int, since: int) -> AESGCM:
+        """Return the key of answers kept on a day; keys of days that ended before ``since`` (UTC microseconds) go."""
+        reference = passing(day)
+        found = self.cipher(reference)
+        if found is None:
+            self.stage(None, reference)
+            found = self.cipher(reference)
+            old = ("answers-*", reference, since - DAY)
+            self._db.execute("DELETE FROM keys WHERE reference GLOB ? AND reference <> ? AND made_at < ?", old)
         assert found is not None
         return found
 

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import orjson
 
 from features.errors import InputError
-from serving.appender import Appender, Receipt
+from serving.appender import KEPT, Appender, Receipt, opened
 from serving.book import Row, book
 from serving.heads import Heads
 from serving.keys import KeyUnavailable
@@ -280,10 +280,12 @@ class Ledger:
 
     def kept(self, principal: str, key: str, since: int) -> tuple[str, bytes] | None:
         """Return (digest of the request, answer) kept under an idempotency key since an instant."""
-        found = self.read(
-            "SELECT digest, body FROM answers WHERE principal = ? AND key = ? AND at >= ?", (principal, key, since)
-        )
-        return (found[0][0], bytes(found[0][1])) if found else None
+        found = self.read(f"{KEPT} WHERE principal = ? AND key = ? AND at >= ?", (principal, key, since))
+        try:
+            body = opened(self.keys, found[0]) if found else None
+        except KeyUnavailable as fault:
+            raise LedgerUnavailable(str(fault)) from fault
+        return None if body is None else (found[0][2], body)
 
     def epoch(self, patient_id: str) -> int:
         """Return how often a patient's consents changed; what was judged under an older one must be judged again."""

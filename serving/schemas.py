@@ -46,7 +46,7 @@ def distinct(given: list[str]) -> list[str]:
 
 
 Surrogate = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:\-]{0,63}$", strict=True)]
-AnyId = Annotated[str, StringConstraints(max_length=200, strict=True)]
+AnyId = Annotated[str, StringConstraints(strict=True)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$", strict=True)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200, strict=True)]
 Purpose = Annotated[
@@ -79,9 +79,9 @@ class ScoreRequest(Request):
 
 
 class BatchRequest(Request):
-    """Many patients, some tasks, one purpose; one bad id is one refused line."""
+    """Many patients, some tasks, one purpose; one bad id is one refused line, an id given twice is two lines."""
 
-    patient_ids: Annotated[list[AnyId], Field(min_length=1, max_length=_LIMITS.batch_limit), AfterValidator(distinct)]
+    patient_ids: Annotated[list[AnyId], Field(min_length=1, max_length=_LIMITS.batch_limit)]
     tasks: Tasks
     purpose: Purpose
     exploratory: bool = False

@@ -9,19 +9,23 @@ from starlette.responses import Response
 
 from features import instants
 from serving.access import Principal
+from serving.once import Once
 from serving.patient_schemas import ResolveAnswer, ResolveRequest
-from serving.route import Call, Route, answer
+from serving.route import Call, Route, answer, packed
 
 if TYPE_CHECKING:
     from serving.desk import Desk
 
 
 async def resolve(call: Call) -> Response:
-    return answer(await call.desk.run(_resolved, call.desk, call.principal, call.body))
+    return answer(await call.desk.run(_resolved, call.desk, call.principal, call.body, Once(call.desk, call)))
 
 
-def _resolved(desk: Desk, principal: Principal, asked: ResolveRequest) -> list[dict[str, Any]]:
+def _resolved(desk: Desk, principal: Principal, asked: ResolveRequest, once: Once) -> bytes:
     """Resolve, record who asked for how many and whom they were told of, then answer."""
+    earlier = once.earlier()
+    if earlier is not None:
+        return earlier
     desk.identities.tell(desk)
     rows = []
     for each in asked.ids:
@@ -41,7 +45,9 @@ def _resolved(desk: Desk, principal: Principal, asked: ResolveRequest) -> list[d
     with desk.ledger.writing() as appender:
         desk.watchman.meet(appender, principal, met)
         appender.append("resolve", uuid.uuid4().hex, header, {"patients": told})
-    return rows
+        body = packed(rows)
+        once.keep(appender, body)
+    return body
 
 
 ROUTES = (
@@ -53,5 +59,6 @@ ROUTES = (
         "Turn a hospital's own ids into surrogates, in the order asked; recorded",
         ResolveRequest,
         ResolveAnswer,
+        statuses=(409,),
     ),
 )

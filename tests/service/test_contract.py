@@ -93,6 +93,12 @@ def test_the_index_tells_the_clock(compliance: httpx.Client) -> None:
     assert (told["clock"], told["now"]) == ("pinned", "2025-06-30T00:00:00+00:00")
 
 
+def test_every_answer_shows_a_pinned_clock(service: Running) -> None:
+    with service.client(None) as nobody:
+        for path in ("/livez", "/v1/models", "/nowhere"):
+            assert nobody.get(path).headers["X-Clock"] == "2025-06-30T00:00:00+00:00"
+
+
 def test_the_probes_are_open(service: Running) -> None:
     with service.client(None) as nobody:
         assert nobody.get("/livez").json() == {"status": "alive"}

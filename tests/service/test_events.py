@@ -72,6 +72,7 @@ def test_a_bad_line_is_set_aside_and_the_rest_is_stored(service: Running, outrea
         ("quarantined", "use_consents_route", "table"),
         ("stored", None, None),
     ]
+    assert [row.event_id for row in told.results] == ["line-1", None, *(f"line-{n}" for n in range(3, 10))]
     kept = [orjson.loads(line) for line in (service.hospital.home / QUARANTINE).read_bytes().splitlines()]
     assert {"unreadable_json", "implausible_value"} <= {row["reason"] for row in kept}
     assert (service.hospital.home / QUARANTINE).stat().st_mode & 0o077 == 0

@@ -55,6 +55,18 @@ def test_ids_resolve_in_the_order_asked(vault: Vault, outreach: httpx.Client) ->
     assert all("merged_from" not in row for row in found)
 
 
+def test_a_key_gives_the_stored_answer(vault: Vault, service: Running, outreach: httpx.Client) -> None:
+    body, key = {"ids": [{"system": "his", "value": "H-1"}]}, {"Idempotency-Key": "resolve-1"}
+    first, again = (outreach.post(ROUTE, json=body, headers=key) for _ in range(2))
+    assert (first.status_code, first.content) == (200, again.content)
+    other = {"ids": [{"system": "his", "value": "H-2"}]}
+    assert outreach.post(ROUTE, json=other, headers=key).status_code == 409
+    ledger = Ledger(service.hospital.home / "ledger.db")
+    kept = [bytes(content) for (content,) in ledger.read("SELECT body FROM answers WHERE key = 'resolve-1'")]
+    ledger.close()
+    assert len(kept) == 1 and b"H-1" not in kept[0]
+
+
 def test_a_merge_is_shown_and_told_in_changes(vault: Vault, outreach: httpx.Client) -> None:
     vault.learn([Person.of("app_user", "A-1", "王芳", None, "13900139000")])
     younger = vault.resolve("app_user", "A-1").patient_id

@@ -15,8 +15,10 @@ import orjson
 import pytest
 
 from features.errors import InputError
+from features.instants import DAY
 from serving.appender import Answered, Appender, Overtaken, Receipt
 from serving.heads import Heads
+from serving.keystore import passing
 from serving.ledger import FIRST, Ledger, LedgerUnavailable
 from serving.receipts import read
 from serving.suite import CURRENT
@@ -359,6 +361,27 @@ def test_an_answer_is_kept_once(opened: Open) -> None:
         assert again.value.body == b"body"
     assert ledger.head().seq == 1
     assert ledger.kept("outreach", "key", 0) == ("digest", b"body")
+
+
+def test_a_kept_answer_is_sealed_and_its_key_passes(opened: Open) -> None:
+    ledger = opened()
+    for day in (0, 1):
+        with ledger.writing() as appender:
+            appender.keep("outreach", f"key {day}", "digest", b'{"patient_id":"p1"}', day * DAY, 0)
+    assert all(b"p1" not in bytes(body) for (body,) in ledger.read("SELECT body FROM answers"))
+    assert ledger.kept("outreach", "key 0", 0) == ("digest", b'{"patient_id":"p1"}')
+    now = time.time_ns() // 1000
+    with ledger.writing() as appender:
+        appender.keep("outreach", "later", "digest", b"{}", now + 3 * DAY, now + 2 * DAY)
+    names = [name for (name,) in ledger.keys._db.execute("SELECT reference FROM keys WHERE reference LIKE 'answers%'")]
+    assert names == [passing(now // DAY + 3)]
+    with ledger.writing() as appender:
+        appender.keep("outreach", "other", "digest", b'{"patient_id":"p2"}', now + 3 * DAY, now + 2 * DAY)
+        appender.forget("p1")
+    assert ledger.kept("outreach", "later", 0) is not None
+    with ledger.writing() as appender:
+        appender.forget("p2")
+    assert ledger.kept("outreach", "other", 0) is None
 
 
 def test_a_ledger_that_is_locked_says_so(opened: Open) -> None:

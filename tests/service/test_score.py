@@ -169,6 +169,13 @@ def test_a_batch_is_limited(outreach: httpx.Client) -> None:
     assert (answer.status_code, answer.json()["error"]["field"]) == (422, "patient_ids")
 
 
+def test_a_long_id_is_a_refused_line_and_one_given_twice_two_lines(outreach: httpx.Client) -> None:
+    body = {"patient_ids": ["ok-1", "x" * 900, "ok-1"], "tasks": TASKS, "purpose": "care_followup"}
+    told = BatchAnswer.model_validate(outreach.post("/v1/score/batch", json=body).json()).results
+    assert [line.decisions[0].refused is None for line in told] == [True, False, True]
+    assert told[0].decisions[0].probability == told[2].decisions[0].probability
+
+
 @pytest.mark.parametrize("path", ["/v1/score", "/v1/score/batch"])
 def test_an_idempotency_key_answers_once(outreach: httpx.Client, path: str) -> None:
     who: dict[str, Any] = {"patient_id": "ok-1"} if path == "/v1/score" else {"patient_ids": ["ok-1", "ok-2"]}

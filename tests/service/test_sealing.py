@@ -156,7 +156,7 @@ def test_a_destroyed_key_is_in_no_file_and_the_chain_still_verifies(inside: Insi
     gone = _get(inside, f"/v1/decisions/{decision['decision_id']}", **{"X-Access-Reason": "complaint"})
     assert (gone.status_code, gone.json()["error"]["code"]) == (404, "erased")
     assert inside.score()["refused"]["code"] == "sealed"
-    assert ledger.read(f"SELECT count(*) FROM answers WHERE {ledger._book.holds}", (b'"ok-1"',))[0][0] == 0
+    assert ledger.read("SELECT count(*) FROM answers WHERE key = 'once'")[0][0] == 0
 
 
 def test_the_key_goes_when_the_last_class_ends(inside: Inside) -> None:
