@@ -25,12 +25,13 @@ from features.params import section
 from features.progress import track
 from training.attrition import Attrition
 from training.calibrate import affine, sigmoid
+from training.candidates import candidates
 from training.censoring import weights
 from training.evaluate import EvaluationValues, Figure, figures
 from training.followup import Followup
 from training.landmarks import landmarks, span, without_consent
 from training.mistakes import check
-from training.models import lightgbm, logistic
+from training.models import logistic
 from training.models.choice import Candidate, choose, out_of_fold
 from training.models.values import ModelValues, model_values
 from training.outcome import FollowedOutcome
@@ -148,7 +149,7 @@ class _Walk:
                 where="backtest",
                 remedy="choose --from and --to inside",
             )
-        self.kind = ""
+        self.kind = self.winner = ""
 
     def result(self) -> Backtest:
         import pandas as pd
@@ -242,22 +243,15 @@ class _Walk:
     def fitted(self, rows: Rows, y: np.ndarray, weight: np.ndarray) -> tuple[Candidate, tuple[float, float]]:
         """Return a model and its calibration; the kind is chosen at the first date and kept."""
         x, patient, values = rows.x, rows.patient_id, self.values
-        core = tuple(name for name in self.task.inputs.core if name in self.names)
-
-        def simple(x: np.ndarray, y: np.ndarray, patient: np.ndarray, weight: np.ndarray) -> Candidate:
-            return logistic.fit(x, y, patient, self.names, core, self.values, self.task.inputs.crosses, weight)
-
-        def rich(x: np.ndarray, y: np.ndarray, patient: np.ndarray, weight: np.ndarray) -> Candidate:
-            return lightgbm.fit(x, y, patient, self.names, self.task.inputs.monotone, self.values, weight)
-
+        among = candidates(self.task.inputs, self.names, values, x)
         if not self.kind:
-            choice = choose(simple, rich, x, y, patient, values.folds, values.seed, weight)
-            self.kind = choice.model.kind
+            choice = choose(among, x, y, patient, values.folds, values.seed, weight)
+            self.kind, self.winner = choice.model.kind, choice.name
             if isinstance(choice.model, logistic.Logistic):
                 penalty = values.logistic.model_copy(update={"penalties": (choice.model.penalty,)})
                 self.values = values.model_copy(update={"logistic": penalty})
             return choice.model, choice.calibration
-        fit = simple if self.kind == "linear" else rich
+        fit = among[self.winner]
         margin = out_of_fold(fit, x, y, patient, values.folds, values.seed, weight)
         return fit(x, y, patient, weight), affine(margin, y, weight)
 

@@ -8,8 +8,7 @@ import numpy as np
 
 from features.errors import InputError
 from training.models import bgnbd
-from training.models.points import PointScore
-from training.models.published import CATALOGUE, SCORES, over
+from training.models.published import over_catalogue
 from training.points import Points
 from training.task import Task
 
@@ -20,7 +19,7 @@ _FITTED = 20_000
 
 def needs(task: Task) -> tuple[str, ...]:
     """Return the features of the catalogue that a task's baselines read, each once."""
-    found = [name for score in _scores(task) for name in score.needs]
+    found = [name for score in over_catalogue(task.inputs.scores) for name in score.needs]
     return tuple(dict.fromkeys((*found, *(RHYTHM if task.inputs.rhythm else ()))))
 
 
@@ -35,7 +34,7 @@ def beside(task: Task, columns: Mapping[str, np.ndarray], train: np.ndarray) -> 
         (n,) rows that may be fitted to.
     """
     found = {}
-    for score in _scores(task):
+    for score in over_catalogue(task.inputs.scores):
         x = np.stack([columns[name] for name in score.needs], axis=1)
         try:
             found[score.name] = Points.fitted(score, x[train], score.needs).margin(x)
@@ -44,14 +43,6 @@ def beside(task: Task, columns: Mapping[str, np.ndarray], train: np.ndarray) -> 
     if task.inputs.rhythm:
         found["bg_nbd"] = _silence(columns, train, task.horizon_days)
     return found
-
-
-def _scores(task: Task) -> tuple[PointScore, ...]:
-    known = {score.name: score for score in SCORES}
-    for name in task.inputs.scores:
-        if name not in known:
-            raise InputError(f"no published score '{name}'", where=f"task {task.name}", given=name, known=tuple(known))
-    return tuple(over(known[name], CATALOGUE) for name in task.inputs.scores)
 
 
 def _silence(columns: Mapping[str, np.ndarray], train: np.ndarray, days: int) -> np.ndarray:

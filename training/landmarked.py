@@ -6,11 +6,12 @@ import numpy as np
 
 from features.errors import InputError
 from features.params import section
+from training.candidates import candidates
 from training.dataset import Dataset
 from training.evaluate import EvaluationValues, capacity, evaluate, flat
 from training.fitted import Fitted, bands
-from training.models import lightgbm, logistic
-from training.models.choice import Candidate, choose
+from training.models import logistic
+from training.models.choice import choose
 from training.models.values import model_values
 from training.sample_size import SampleSize, sample_size
 from training.scorer import Scorer
@@ -32,10 +33,10 @@ def judged(data: Dataset, overrides: tuple[str, ...] = ()) -> SampleSize:
     """Return the verdict on the number of patients and events, or raise TooFew where the task is refused."""
     values = model_values(overrides)
     x, _, _ = data.rows("train")
-    core = tuple(name for name in data.task.inputs.core if name in data.spec.names)
+    core, pairs = data.task.inputs.there(data.spec.names)
     x = x if len(x) else data.x
     chosen = logistic.terms(x, data.spec.names, core, values)
-    parameters = logistic.parameters((*chosen, *logistic.crossed(x, data.spec.names, data.task.inputs.crosses, values)))
+    parameters = logistic.parameters((*chosen, *logistic.crossed(x, data.spec.names, pairs, values)))
     found = sample_size(*data.count(), max(parameters, 1))
     if found.verdict == "refused":
         raise TooFew(data, found.text)
@@ -73,15 +74,8 @@ def fit(data: Dataset, overrides: tuple[str, ...] = (), trials: int = 0, storage
         rows = Rows(x, y, weight, patient, at, names, task.inputs.monotone, task.horizon_days)
         tuning = tuned(rows, values, Search(trials, storage, study), judging.leaves)
         values = tuning.values
-    core = tuple(name for name in task.inputs.core if name in names)
-
-    def simple(x: np.ndarray, y: np.ndarray, patient: np.ndarray, weight: np.ndarray) -> Candidate:
-        return logistic.fit(x, y, patient, names, core, values, task.inputs.crosses, weight)
-
-    def rich(x: np.ndarray, y: np.ndarray, patient: np.ndarray, weight: np.ndarray) -> Candidate:
-        return lightgbm.fit(x, y, patient, names, task.inputs.monotone, values, weight)
-
-    choice = choose(simple, rich, x, y, patient, values.folds, values.seed, weight)
+    among = candidates(task.inputs, names, values, x)
+    choice = choose(among, x, y, patient, values.folds, values.seed, weight)
     a, b = choice.calibration
     scorer = Scorer.of(
         choice.model,
@@ -111,7 +105,7 @@ def fit(data: Dataset, overrides: tuple[str, ...] = (), trials: int = 0, storage
         model={
             "kind": scorer.kind,
             "choice": choice.text + (f"; tuning: {tuning.text}" if tuning else ""),
-            "log_loss": choice.loss,
+            "log_loss": dict(choice.loss),
             "calibration": {"a": a, "b": b},
             "bands": list(scorer.bands),
             "used": list(scorer.used),

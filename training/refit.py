@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from features.vector import VectorSpec
+from training.candidates import linear, trees
 from training.linear import LinearModel
-from training.models import lightgbm, logistic
 from training.models.choice import Candidate
+from training.models.points import PointScore
 from training.models.values import LightGbmValues, ModelValues
+from training.points import PointModel, Points
 from training.scorer import Scorer
 from training.task import Task
 
@@ -24,15 +26,18 @@ class Refit:
     Parameters
     ----------
     kind
-        ``trees`` or ``linear``.
+        ``trees``, ``linear`` or ``points``.
     spec
         Columns of the rows that are given.
+    score
+        The published score, for ``points``: its means alone are taken anew.
     """
 
     task: Task
     kind: str
     spec: VectorSpec
     values: ModelValues
+    score: PointScore | None = None
 
     @classmethod
     def of(cls, task: Task, scorer: Scorer, values: ModelValues, parameters: Mapping[str, Any]) -> Refit:
@@ -42,16 +47,16 @@ class Refit:
         if isinstance(scorer.model, LinearModel):
             penalty = scorer.model.logistic.penalty
             changed["logistic"] = values.logistic.model_copy(update={"penalties": (penalty,)})
-        return cls(task, scorer.kind, scorer.spec, values.model_copy(update=changed))
+        score = scorer.model.points.score if isinstance(scorer.model, PointModel) else None
+        return cls(task, scorer.kind, scorer.spec, values.model_copy(update=changed), score)
 
     def __call__(self, x: np.ndarray, y: np.ndarray, patient_id: np.ndarray, weight: np.ndarray) -> Candidate:
         """Fit to the rows."""
-        names, inputs = self.spec.names, self.task.inputs
-        if self.kind == "linear":
-            core = tuple(name for name in inputs.core if name in names)
-            crosses = tuple(pair for pair in inputs.crosses if set(pair) <= set(names))
-            return logistic.fit(x, y, patient_id, names, core, self.values, crosses, weight)
-        return lightgbm.fit(x, y, patient_id, names, inputs.monotone, self.values, weight)
+        names = self.spec.names
+        if self.score is not None:
+            return Points.fitted(self.score, x, names)
+        fit = linear if self.kind == "linear" else trees
+        return fit(self.task.inputs, names, self.values)(x, y, patient_id, weight)
 
     def seeded(self, more: int) -> Refit:
         """Return the same with another seed."""

@@ -73,6 +73,11 @@ class Inputs:
     scores: tuple[str, ...] = ()
     rhythm: bool = False
 
+    def there(self, names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+        """Return of the core, and of the crosses, those whose features are among these."""
+        core = tuple(name for name in self.core if name in names)
+        return core, tuple(pair for pair in self.crosses if set(pair) <= set(names))
+
     def names(self, spec: VectorSpec, purposes: tuple[str, ...]) -> tuple[str, ...]:
         """Return the features that models may read: of these groups, and for every one of the purposes."""
         return tuple(

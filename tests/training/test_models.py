@@ -83,12 +83,13 @@ def test_the_simplest_within_one_standard_error_wins(rows):
     def trees(x, y, patient):
         return lightgbm.fit(x, y, patient, NAMES, {}, VALUES)
 
-    found = choose(linear, trees, x, y, patient, 3, 1)
-    assert found.model.kind == "linear" and found.worse <= found.error
+    among = {"logistic": linear, "lightgbm": trees}
+    found = choose(among, x, y, patient, 3, 1)
+    assert found.model.kind == "linear" and found.behind["logistic"][0] <= found.behind["logistic"][1]
     assert found.probability.mean() == pytest.approx(y.mean(), abs=0.005)
     bent = np.column_stack([x[:, 0], x[:, 1], x[:, 1], x[:, 3]])
     both = (np.sin(3 * bent[:, 1]) * np.sign(bent[:, 0] - 50) > 0.3).astype(float)
-    assert choose(linear, trees, bent, both, patient, 3, 1).model.kind == "trees"
+    assert choose(among, bent, both, patient, 3, 1).model.kind == "trees"
 
 
 def test_an_out_of_fold_margin_never_saw_its_patient(rows):
@@ -137,7 +138,8 @@ def test_a_whole_fit_is_the_same_to_the_byte(rows):
     def trees(x, y, patient, weight):
         return lightgbm.fit(x, y, patient, NAMES, {}, VALUES, weight)
 
-    one, two = (choose(linear, trees, x, y, patient, 3, 1, weight) for _ in range(2))
+    among = {"logistic": linear, "lightgbm": trees}
+    one, two = (choose(among, x, y, patient, 3, 1, weight) for _ in range(2))
     assert one.calibration == two.calibration and one.text == two.text
     assert (one.probability == two.probability).all()
     assert (one.model.margin(x) == two.model.margin(x)).all()

@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
+from features.errors import InputError
 from training.models.points import Cuts, Flag, Item, Log, PointScore
 
 _MG_PER_MMOL = 38.67
@@ -113,6 +114,21 @@ CATALOGUE = {
     "diabetes": "diagnosis_diabetes",
 }
 """What the scores call a value -> the feature of the catalogue that holds it (the others bear one name)."""
+
+
+def over_catalogue(names: tuple[str, ...]) -> tuple[PointScore, ...]:
+    """Return the scores of these names, over the features of the catalogue.
+
+    Raises
+    ------
+    InputError
+        No score has such a name.
+    """
+    known = {score.name: score for score in SCORES}
+    for name in names:
+        if name not in known:
+            raise InputError(f"no published score '{name}'", where="scores", given=name, known=tuple(known))
+    return tuple(over(known[name], CATALOGUE) for name in names)
 
 
 def over(score: PointScore, names: Mapping[str, str]) -> PointScore:

@@ -12,13 +12,14 @@ import numpy as np
 from features.errors import InputError
 from features.params import section
 from training.calibrate import affine, sigmoid
+from training.candidates import linear, scored, trees
 from training.evaluate import EvaluationValues, Figure, figures
 from training.measures import log_odds
-from training.models import lightgbm, logistic
-from training.models.choice import Candidate, Fit, choose
+from training.models.choice import Fit, choose
+from training.models.points import PointScore
 from training.models.values import ModelValues, model_values
 from training.split import draw
-from training.task import Direction
+from training.task import Direction, Inputs
 
 SHOWN = ("auroc", "auprc", "brier", "slope", "oe", "ici")
 FOLDS = 5
@@ -42,6 +43,8 @@ class Table:
         Scores by name, higher meaning more risk; a null takes the median.
     monotone
         Features whose direction is sure.
+    scores
+        Published scores that stand for election, too.
     """
 
     names: tuple[str, ...]
@@ -51,6 +54,7 @@ class Table:
     core: tuple[str, ...]
     baselines: Mapping[str, np.ndarray]
     monotone: Mapping[str, Direction] = field(default_factory=dict)
+    scores: tuple[PointScore, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Judged:
     rows, events
         How many were judged.
     winner
-        Why that candidate won, with the losses of both.
+        Why that candidate won, with the losses of all.
     figures
         Figures of the winner by name; ``auroc_<baseline>`` and the paired ``gain_<baseline>``.
     published
@@ -111,8 +115,8 @@ def data_file(*parts: str) -> Path:
 def cross_validated(table: Table, name: str, question: str, published: str, note: str = "") -> Judged:
     """Judge by folds of people: model and calibration of each fold never saw its people."""
     values = _values(table)
-    simple, rich = _candidates(table, values)
-    choice = choose(simple, rich, table.x, table.y, table.person, FOLDS, values.seed)
+    among = _candidates(table, values, np.ones(len(table.y), dtype=bool))
+    choice = choose(among, table.x, table.y, table.person, FOLDS, values.seed)
     margin, probability = log_odds(choice.probability), np.empty(len(table.y))
     fold = np.minimum((draw(table.person, f"folds-{values.seed}") * FOLDS).astype(int), FOLDS - 1)
     for held in range(FOLDS):
@@ -128,9 +132,9 @@ def held_out(table: Table, name: str, question: str, share: float, published: st
     """Judge on a share of the people that nothing was fitted to, drawn by person."""
     values = _values(table)
     test = draw(table.person, f"public-{values.seed}") < share
-    simple, rich = _candidates(table, values)
     train = ~test
-    choice = choose(simple, rich, table.x[train], table.y[train], table.person[train], values.folds, values.seed)
+    among = _candidates(table, values, train)
+    choice = choose(among, table.x[train], table.y[train], table.person[train], values.folds, values.seed)
     a, b = choice.calibration
     probability = np.full(len(test), np.nan)
     probability[test] = sigmoid(a * choice.model.margin(table.x[test]) + b)
@@ -146,14 +150,12 @@ def _values(table: Table) -> ModelValues:
     return values.model_copy(update={"lightgbm": values.lightgbm.model_copy(update={"min_data_in_leaf": least})})
 
 
-def _candidates(table: Table, values: ModelValues) -> tuple[Fit, Fit]:
-    def simple(x: np.ndarray, y: np.ndarray, person: np.ndarray) -> Candidate:
-        return logistic.fit(x, y, person, table.names, table.core, values)
-
-    def rich(x: np.ndarray, y: np.ndarray, person: np.ndarray) -> Candidate:
-        return lightgbm.fit(x, y, person, table.names, table.monotone, values)
-
-    return simple, rich
+def _candidates(table: Table, values: ModelValues, train: np.ndarray) -> dict[str, Fit]:
+    inputs = Inputs((), table.core, monotone=table.monotone)
+    return scored(table.scores, table.names, table.x[train]) | {
+        "logistic": linear(inputs, table.names, values),
+        "lightgbm": trees(inputs, table.names, values),
+    }
 
 
 def _figures(table: Table, probability: np.ndarray, rows: np.ndarray) -> dict[str, Figure]:

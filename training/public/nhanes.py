@@ -56,4 +56,5 @@ def _table(people: pd.DataFrame, y: np.ndarray) -> Table:
         names,
         {"age": x[:, names.index("age")], "new_chinese_score": Points.fitted(NEW_CHINESE, x, names).margin(x)},
         inputs.monotone,
+        (NEW_CHINESE,),
     )
