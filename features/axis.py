@@ -13,11 +13,13 @@ from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.history import Selection, Value
 
 Read: TypeAlias = Mapping[str, pa.ChunkedArray]
 """Columns by name, in canonical form."""
+_BETWEEN = "\x1f"
 
 
 class ColumnAxis:
@@ -105,6 +107,47 @@ class CodeAxis:
                 self._passes = np.vstack([self._passes, row])
             self._of_pair[(system, code)] = found
         return found
+
+
+class ListAxis:
+    """Classes of a column of several words: rows whose words pass the same selections are one class.
+
+    Lists are judged when first met and remembered, as CodeAxis does with codes.
+    """
+
+    def __init__(self, column: str, selections: Sequence[Selection]) -> None:
+        self.columns = (column,)
+        self._asked = [[set(v) for name, v in each.conditions if name == column] for each in selections]
+        self._of_text: dict[str | None, int] = {}
+        self._rows: dict[bytes, int] = {}
+        self._passes = np.zeros((0, len(selections)), dtype=bool)
+        self._lock = threading.Lock()
+
+    def classes(self, rows: Read) -> np.ndarray:
+        """Return the (n,) class of each row."""
+        places, texts = encoded(joined(rows[self.columns[0]]))
+        with self._lock:
+            return np.array([*map(self._class, texts), self._class(None)], np.int64)[places]
+
+    def passes(self) -> np.ndarray:
+        """Return (classes, selections), as ColumnAxis does."""
+        return self._passes
+
+    def _class(self, text: str | None) -> int:
+        found = self._of_text.get(text)
+        if found is None:
+            words = set(text.split(_BETWEEN)) if text else set()
+            row = np.array([all(words & any_of for any_of in each) for each in self._asked])
+            found = self._rows.setdefault(row.tobytes(), len(self._rows))
+            if found == len(self._passes):
+                self._passes = np.vstack([self._passes, row])
+            self._of_text[text] = found
+        return found
+
+
+def joined(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return lists of words as one text each."""
+    return pc.binary_join(column, _BETWEEN)
 
 
 def whole(column: pa.ChunkedArray) -> pa.Array:

@@ -36,7 +36,7 @@ def canonical(found: pa.Table, name: str, columns: tuple[str, ...] | None = None
         if column.required and column.name not in found.column_names:
             raise InputError(f"has no column '{column.name}'", where=f"table {name}", known=found.column_names)
     read = {
-        column.name: _cast(found[column.name], column, name) for column in spec.columns if column.name in _of(found)
+        column.name: _cast(found[column.name], column, name) for column in spec.readable if column.name in _of(found)
     }
     read |= {each: found[each] for each in found.column_names if each not in read}
     if spec.per_patient:
@@ -109,6 +109,8 @@ def _cast(found: pa.ChunkedArray, column: Column, name: str) -> pa.ChunkedArray:
             return plain.cast(target, safe=False)
         if column.kind == "string" and pa.types.is_floating(kind):
             return found.cast(pa.int64()).cast(target)
+        if column.kind == "strings" and (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            return pc.split_pattern_regex(found.cast(pa.string()), r"\s*[,;|，；、]\s*")
         if column.kind == "float" and not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
             return found.cast(target, safe=False)
         if column.kind in {"string", "int", "bool", "strings"}:

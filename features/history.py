@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from features.errors import InputError
+from features.params import general
 from features.schema import Column, table
 
 REDUCTIONS = (
@@ -101,7 +102,7 @@ class Selection:
         return replace(self, codes=(*self.codes, tuple(found)))
 
     def where(self, **values: Value | tuple[Value, ...]) -> Selection:
-        """Keep events whose column holds this value, or one of a tuple of values."""
+        """Keep events whose column holds this value, or one of a tuple; a column of several words, any of them."""
         return replace(self, conditions=(*self.conditions, *_conditions(self.table, values)))
 
     def within(self, *, days: float) -> Selection:
@@ -214,8 +215,9 @@ class Selection:
 
     def _column(self, reduction: str, name: str, kinds: tuple[str, ...]) -> Column:
         where = f"{self.table}.{reduction}"
-        known = tuple(column.name for column in table(self.table).columns if column.kind in kinds)
-        if not isinstance(name, str) or name not in table(self.table).names:
+        readable = table(self.table).readable
+        known = tuple(column.name for column in readable if column.kind in kinds)
+        if not isinstance(name, str) or name not in {column.name for column in readable}:
             raise InputError(f"no column '{name}'", where=where, given=str(name), known=known)
         column = table(self.table).column(name)
         if column.kind not in kinds:
@@ -247,12 +249,14 @@ class Reduction:
     def definition(self) -> dict[str, Any]:
         """Return what defines the feature, as plain JSON values."""
         part = [self.part[0], sorted(self.part[1], key=str)] if self.part else None
+        read = {self.column, *(name for name, _ in (*self.selection.conditions, *((self.part,) if self.part else ())))}
         return {
             "reduction": self.kind,
             "column": self.column,
             "part": part,
             "supply": self.supply,
             "of": self.selection.definition(),
+            **({"zone": general().timezone} if "local_hour" in read else {}),
         }
 
 
@@ -270,7 +274,8 @@ def _conditions(name: str, values: dict[str, Any]) -> tuple[Condition, ...]:
     for key, given in values.items():
         column = table(name).column(key)
         several = given if isinstance(given, tuple | list | set | frozenset) else (given,)
-        fits = {"string": (str,), "bool": (bool,), "int": (int,), "float": (int, float)}.get(column.kind)
+        kinds = {"string": (str,), "strings": (str,), "bool": (bool,), "int": (int,), "float": (int, float)}
+        fits = kinds.get(column.kind)
         if fits is None:
             raise InputError(f"column '{key}' is a {column.kind}, it cannot be compared", where=f"table {name}")
         for value in several:

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from features.canonical import canonical, empty
 from features.errors import InputError
+from features.made import CONTENT, JOINED, Items
 from features.schema import EVENT_TABLES, TABLES
 
 ROWS = 6_000_000
@@ -199,7 +200,7 @@ class Lake:
             ids = read["patient_id"]
             keep = pc.is_in(ids if pa.types.is_string(ids.type) else ids.cast(pa.string()), value_set=patients)
             read = read.filter(keep)
-        return canonical(read, name, None if columns is None else tuple(columns))
+        return self._whole(read, name, columns)
 
     def _spread(self, folder: Path, name: str, wanted: Sequence[str], patients: pa.Array, edges: np.ndarray) -> None:
         """Write one table's rows into one file a bucket; the folder has its name once it is whole."""
@@ -235,7 +236,22 @@ class Lake:
 
     def _settled(self, found: pa.Table, name: str, columns: Sequence[str] | None) -> pa.Table:
         read = _named_patient(found) if name == "observed" else found
-        return _plain(canonical(read, name, None if columns is None else tuple(columns)))
+        return _plain(self._whole(read, name, columns))
+
+    def _whole(self, read: pa.Table, name: str, columns: Sequence[str] | None) -> pa.Table:
+        """Return rows in canonical form, with what the lake knows of the items that they name."""
+        shown = tuple(JOINED) if columns is None else tuple(each for each in columns if each in JOINED)
+        if name != "interactions" or not shown or "contents" not in self.files:
+            return canonical(read, name, None if columns is None else tuple(columns))
+        if columns is None and "content_id" not in read.column_names:
+            return canonical(read, name)
+        wanted = None if columns is None else tuple(dict.fromkeys((*columns, "content_id", "known_at")))
+        told = self._items.told(canonical(read, name, wanted), shown)
+        return told if columns is None else told.select(list(columns))
+
+    @cached_property
+    def _items(self) -> Items:
+        return Items(self.read("contents", CONTENT))
 
     def _unreadable(self, file: Path) -> InputError:
         where = f"lake {self.path.name}, {file.relative_to(self.path)}"
@@ -248,6 +264,7 @@ def _stored(name: str, present: Sequence[str], columns: Sequence[str] | None) ->
         return None
     wanted = {*columns, *(each.name for each in TABLES[name].columns if each.required)}
     wanted |= {"patient"} if name == "observed" else set()
+    wanted |= {"content_id", "known_at"} if wanted & set(JOINED) else set()
     if name in EVENT_TABLES and "event_id" in wanted and "event_id" not in present:
         return None
     return [each for each in present if each in wanted]

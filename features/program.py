@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from features import sweep
-from features.axis import CodeAxis, ColumnAxis
+from features.axis import CodeAxis, ColumnAxis, ListAxis
 from features.history import Reduction, Selection
+from features.made import needed
 from features.schema import ARROW, table
 
 MICROS = 86_400_000_000
@@ -85,15 +86,23 @@ class Program:
         self.cover = self._cover(covers) if covers else None
         named = {column: None for each in self.selections for column, _ in each.conditions}
         chosen = tuple(self.selections)
-        self.axes: tuple[CodeAxis | ColumnAxis, ...] = tuple(ColumnAxis(column, chosen) for column in named)
+        self.axes: tuple[CodeAxis | ColumnAxis | ListAxis, ...] = tuple(
+            (ListAxis if table(name).column(column).kind == "strings" else ColumnAxis)(column, chosen)
+            for column in named
+        )
         if any(each.codes for each in chosen):
             self.axes = (CodeAxis(chosen), *self.axes)
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """Columns that are read: the event columns, those filtered on, those reduced."""
+        """Columns that are read: the event columns, those filtered on and those reduced, or what they are made of."""
+        return needed(self.table, (*EVENT_COLUMNS, *self.wanted))
+
+    @cached_property
+    def wanted(self) -> tuple[str, ...]:
+        """Columns filtered on, and those reduced."""
         filtered = [column for axis in self.axes for column in axis.columns]
-        return tuple(dict.fromkeys((*EVENT_COLUMNS, *filtered, *(name for name, _ in self.values))))
+        return tuple(dict.fromkeys((*filtered, *(name for name, _ in self.values))))
 
     @cached_property
     def kinds(self) -> dict[str, pa.DataType]:

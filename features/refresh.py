@@ -1,7 +1,8 @@
 """Bring vectors up to date: what changed in the lake is computed anew, all else is copied.
 
 A vector rests on the rows of one patient. So for every file of a lake it is kept which patients it
-holds; a file that came, went or changed concerns its patients, before and after, and nobody else.
+holds; a file that came, went or changed concerns its patients, before and after, and nobody else. Of
+``contents`` every item's row is kept apart: one that came, went or changed concerns who touched the item.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.build import computed, keep, landmarks_of, written
+from features.canonical import digests
 from features.kept import Kept, cache
 from features.lake import Lake
+from features.made import CONTENT, JOINED
 from features.plan import Plan
 
 
@@ -68,11 +71,11 @@ def record(lake: Lake) -> None:
     parts = []
     for name, sha in lake.manifest.items():
         ids = pc.unique(lake.patients_of(name))
-        parts.append(
-            pa.table(
-                {"file": pa.array([f"{sha} {name}"] * len(ids), pa.string()).dictionary_encode(), "patient_id": ids}
-            )
-        )
+        parts.append(_held(pa.array([f"{sha} {name}"] * len(ids), pa.string()), ids))
+    if "contents" in lake.files:
+        items = lake.read("contents", CONTENT)
+        names = [f"{digest} {_ITEMS}" for digest in digests(items).to_pylist()]
+        parts.append(_held(pa.array(names, pa.string()), items["content_id"].cast(pa.string())))
     file.parent.mkdir(parents=True, exist_ok=True)
     fresh = file.with_suffix(".fresh")
     pq.write_table(pa.concat_tables(parts).unify_dictionaries() if parts else _NOBODY, fresh)
@@ -90,6 +93,12 @@ def landmarks_in(file: Path) -> tuple[np.ndarray, np.ndarray]:
     return landmarks_of(pd.read_parquet(file, columns=["patient_id", "at"]))
 
 
+def _held(files: pa.Array, ids: pa.ChunkedArray) -> pa.Table:
+    return pa.table({"file": files.dictionary_encode(), "patient_id": ids})
+
+
+_ITEMS = "contents/item"
+"""Stands for the file of an item's row, whose ``patient_id`` is the item."""
 _NOBODY = pa.table({"file": pa.array([], pa.string()).dictionary_encode(), "patient_id": pa.array([], pa.string())})
 
 
@@ -116,12 +125,20 @@ def _changed(lake: Lake, plan: Plan, before: str) -> set[str] | None:
     held = [set(each["file"].unique().to_pylist()) for each in (was, now)]
     if len({any(_table(name) == "observed" for name in each) for each in held}) > 1:
         return None
+    differ = held[0] ^ held[1]
+
+    def concerned(names: list[str]) -> set[str]:
+        chosen = pa.array(sorted(names), pa.string())
+        mine = (each.filter(pc.is_in(each["file"].cast(pa.string()), value_set=chosen)) for each in (was, now))
+        return {name for each in mine for name in each["patient_id"].to_pylist()}
+
     read = {*plan.columns, "observed"}
-    differ = pa.array(sorted(name for name in held[0] ^ held[1] if _table(name) in read), pa.string())
-    found: set[str] = set()
-    for each in (was, now):
-        mask = pc.is_in(each["file"].cast(pa.string()), value_set=differ)
-        found.update(each.filter(mask)["patient_id"].to_pylist())
+    found = concerned([name for name in differ if _table(name) in read])
+    if set(JOINED) & set(plan.columns.get("interactions", ())):
+        changed = pa.array(sorted(concerned([name for name in differ if name.endswith(f" {_ITEMS}")])), pa.string())
+        acts = lake.read("interactions", ("patient_id", "content_id"))
+        touched = acts.filter(pc.is_in(acts["content_id"].cast(pa.string()), value_set=changed))
+        found.update(touched["patient_id"].cast(pa.string()).to_pylist())
     return found
 
 

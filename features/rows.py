@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.arrange import arrange
-from features.axis import Read, encoded, numbers, whole
+from features.axis import Read, encoded, joined, numbers, whole
 from features.canonical import canonical
+from features.made import complete
 from features.program import EVENT_COLUMNS, Program
 
 
@@ -138,12 +139,15 @@ def _read(found: pa.Table, program: Program) -> Read:
     ready = present.issuperset(EVENT_COLUMNS) and all(_fits(read[name].type, program.kinds[name]) for name in read)
     if not ready or any(read[name].null_count for name in ("known_at", "event_id", "version", "void")):
         settled = canonical(found, program.table, program.columns)
-        return {name: settled.column(name) for name in program.columns}
-    size = found.num_rows
-    return {
-        name: read[name] if name in read else pa.chunked_array([pa.nulls(size, kind)])
-        for name, kind in program.kinds.items()
-    }
+        read = {name: settled.column(name) for name in program.columns}
+    else:
+        size = found.num_rows
+        read = {
+            name: read[name] if name in read else pa.chunked_array([pa.nulls(size, kind)])
+            for name, kind in program.kinds.items()
+        }
+    complete(program.table, read, program.wanted)
+    return read
 
 
 def _fits(kind: pa.DataType, wanted: pa.DataType) -> bool:
@@ -166,17 +170,20 @@ def _text(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
 
 def _rank(read: Read) -> np.ndarray:
     """Rank rows by what they hold, for versions that nothing else tells apart; equal rows need no order."""
-    plain = {
-        name: read[name].cast(pa.string() if pa.types.is_dictionary(read[name].type) else pa.int8())
-        if pa.types.is_dictionary(read[name].type) or pa.types.is_boolean(read[name].type)
-        else read[name]
-        for name in sorted(read, key=lambda name: (name != "void", name != "time", name))
-        if not pa.types.is_list(read[name].type)
-    }
+    plain = {name: _plain(read[name]) for name in sorted(read, key=lambda name: (name != "void", name != "time", name))}
     order = pc.sort_indices(pa.table(plain), sort_keys=[(name, "ascending") for name in plain]).to_numpy()
     rank = np.empty(len(order), np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)
     return rank
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column in a form that can be sorted."""
+    if pa.types.is_list(column.type):
+        return joined(column)
+    if pa.types.is_dictionary(column.type):
+        return column.cast(pa.string())
+    return column.cast(pa.int8()) if pa.types.is_boolean(column.type) else column
 
 
 def _signatures(read: Read, program: Program) -> tuple[np.ndarray, np.ndarray]:

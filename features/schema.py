@@ -28,24 +28,32 @@ ARROW: dict[str, pa.DataType] = {
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its kind, its unit where it has one, and what it means."""
+    """One column: its kind, its unit where it has one, and what it means.
+
+    ``of`` names the column that it is made of when a table is read, where no file holds it.
+    """
 
     name: str
     kind: Kind
     meaning: str
     unit: str = ""
     required: bool = False
+    of: str = ""
 
 
 @dataclass(frozen=True)
 class Table:
-    """One canonical table. ``per_patient`` tables carry ``patient_id`` on every row."""
+    """One canonical table. ``per_patient`` tables carry ``patient_id`` on every row.
+
+    ``further`` columns are read where they are there: most are made of others (``features.made``).
+    """
 
     name: str
     meaning: str
     own: tuple[Column, ...]
     clinical: bool = False
     per_patient: bool = True
+    further: tuple[Column, ...] = ()
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -58,12 +66,18 @@ class Table:
     def names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
 
+    @property
+    def readable(self) -> tuple[Column, ...]:
+        """All columns that may be read: those of the table, and the further ones."""
+        return self.columns + self.further
+
     def column(self, name: str) -> Column:
-        """Return the column of that name, or raise InputError naming the nearest."""
-        for column in self.columns:
+        """Return the column of that name, a further one too, or raise InputError naming the nearest."""
+        for column in self.readable:
             if column.name == name:
                 return column
-        raise InputError(f"no column '{name}'", where=f"table {self.name}", given=name, known=self.names)
+        known = tuple(column.name for column in self.readable)
+        raise InputError(f"no column '{name}'", where=f"table {self.name}", given=name, known=known)
 
     def arrow(self) -> pa.Schema:
         return pa.schema([(column.name, ARROW[column.kind]) for column in self.columns])
@@ -96,6 +110,7 @@ _TABLES = (
             Column("registered_at", "instant", "first registration at the hospital"),
             Column("deceased_at", "instant", "death, where it is known"),
         ),
+        further=(Column("region_kind", "string", "district, county or city of county rank", of="region_code"),),
     ),
     Table(
         "family_history",
@@ -161,6 +176,12 @@ _TABLES = (
             Column("dwell_s", "float", "time spent", unit="s"),
             Column("completed", "bool", "read or watched to the end"),
             Column("list_id", "string", "the list it was chosen from"),
+        ),
+        further=(
+            Column("local_hour", "int", "hour of the day in the hospital's zone, 0 to 23", of="time"),
+            Column("content_topics", "strings", "topics of the item, as its row stood then", of="content_id"),
+            Column("content_layer", "string", "layer of the item, as its row stood then", of="content_id"),
+            Column("content_format", "string", "format of the item, as its row stood then", of="content_id"),
         ),
     ),
     Table(
@@ -233,6 +254,7 @@ _TABLES = (
             Column("min_age", "float", "youngest age", unit="a"),
             Column("sensitive", "bool", "needs consent for that purpose"),
         ),
+        further=(Column("known_at", "instant", "since when this row holds; absent: published_at, else always"),),
         per_patient=False,
     ),
     Table(

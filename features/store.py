@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.canonical import canonical, digests, empty
+from features.made import Items
 from features.progress import track
 from features.schema import ARROW, EVENT_TABLES, TABLES, table
 from features.segments import segments
@@ -61,6 +62,7 @@ class EventStore:
 
     def __init__(self, place: Path | str) -> None:
         self._db = segments(place)
+        self._items: tuple[int, Items] | None = None
 
     def close(self) -> None:
         self._db.close()
@@ -162,7 +164,7 @@ class EventStore:
         """
         with self._db.writing():
             known_at = max(known_at, int(self._state("known_at", 0)))
-            found = _table(name, rows, known_at)
+            found = self._told(name, _table(name, rows, known_at))
             results: list[Result] = ["duplicate"] * len(rows)
             numbered = found.append_column(_PLACE, pa.array(range(len(rows))))
             for patient, mine in _by_patient(numbered) if "patient_id" in found.column_names else [(_SHARED, numbered)]:
@@ -209,6 +211,14 @@ class EventStore:
                     self._grew(name, pc.max(rows["known_at"]).value)
             self._keep(f"lake {lake.digest}", 1)
 
+    def _told(self, name: str, rows: pa.Table) -> pa.Table:
+        """Add to interactions what is known now of the items that they name; it stays with them."""
+        if name != "interactions" or "content_id" not in rows.column_names or not (seq := self.contents_seq()):
+            return rows
+        if self._items is None or self._items[0] != seq:
+            self._items = (seq, Items(self.contents()))
+        return self._items[1].told(rows)
+
     def _fresh(self, patient: str, name: str, mine: pa.Table, results: list[Result]) -> list[int]:
         """Return the places of rows that are new, and note the results of all."""
         held = self.tables(patient, (name,)).get(name)
@@ -253,7 +263,7 @@ def _table(name: str, rows: Sequence[Mapping[str, Any]], known_at: int) -> pa.Ta
     given = {key for row in rows for key in row if key != "known_at"}
     columns = [column for column in table(name).columns if column.name in given]
     found = pa.table({each.name: pa.array([row.get(each.name) for row in rows], ARROW[each.kind]) for each in columns})
-    known = "known_at" in table(name).names
+    known = table(name).per_patient
     stamp = pa.repeat(pa.scalar(known_at, ARROW["instant"]), len(rows))
     settled = canonical(found, name)
     return settled.set_column(settled.column_names.index("known_at"), "known_at", stamp) if known else settled

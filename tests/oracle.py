@@ -33,9 +33,9 @@ def vector(groups: Iterable[FeatureGroup | Derived], tables: Tables, patient: st
     found: dict[str, float | None] = {}
     for name, reduction in reductions.items():
         table = reduction.selection.table
-        told = compared([each for each in reductions.values() if each.selection.table == table])
-        mine = [row for row in tables.get(table, ()) if row["patient_id"] == patient]
-        known = history(mine, at, told)
+        read = compared([each for each in reductions.values() if each.selection.table == table])
+        mine = [told(table, row, tables) for row in tables.get(table, ()) if row["patient_id"] == patient]
+        known = history(mine, at, read)
         found[name] = reduced(
             reduction, known, at, lambda days, t=table, k=known: stands(tables, t, k, patient, at, days)
         )
@@ -54,6 +54,30 @@ def vector(groups: Iterable[FeatureGroup | Derived], tables: Tables, patient: st
     }
 
 
+def told(table: str, row: Event, tables: Tables) -> Event:
+    """Add what is made of other columns: the hour in Shanghai, the kind of region, what the item was about then."""
+    if table == "patients":
+        code = row.get("region_code")
+        kinds = {"district": range(1, 21), "county": range(21, 81), "city": range(81, 100)}
+        of = None if code is None else next((kind for kind, span in kinds.items() if int(code[4:]) in span), None)
+        return {**row, "region_kind": of}
+    if table != "interactions":
+        return row
+    time, known = row["time"], row["time"] if row.get("known_at") is None else row["known_at"]
+    best: Event = {}
+    for item in tables.get("contents", ()):
+        if item["content_id"] == row.get("content_id") and known is not None and since(item) <= known:
+            best = item if not best or since(item) > since(best) else best
+    about = {f"content_{name}": best.get(name) for name in ("topics", "layer", "format")}
+    return {**row, **about, "local_hour": None if time is None else (time // (DAY // 24) + 8) % 24}
+
+
+def since(item: Event) -> float:
+    """Return from when a row of an item holds."""
+    given = item["published_at"] if item["known_at"] is None else item["known_at"]
+    return -math.inf if given is None else given
+
+
 def compared(reductions: Iterable[Reduction]) -> tuple[str, ...]:
     """Return the columns that are read, in the order in which they decide between rows otherwise equal."""
     read = set(NAMES_AN_EVENT)
@@ -61,6 +85,7 @@ def compared(reductions: Iterable[Reduction]) -> tuple[str, ...]:
         conditions = (*each.selection.conditions, *((each.part,) if each.part else ()))
         read |= {name for name, _ in conditions} | ({each.column} if each.column else set())
         read |= {"code", "code_system"} if each.selection.codes else set()
+    read |= {"region_code"} if "region_kind" in read else set()
     return ("void", "time", *sorted(read - {"void", "time"}))
 
 
@@ -96,6 +121,8 @@ def weight(row: Event, told: tuple[str, ...]) -> tuple[Any, ...]:
     def place(value: Any) -> tuple[Any, ...]:
         if value is None:
             return (2,)
+        if isinstance(value, list):
+            return (0, "\x1f".join(value))
         return (1,) if value != value else (0, value)
 
     return (row["version"], row["known_at"], *(place(row.get(name)) for name in told))
@@ -107,7 +134,12 @@ def passes(selection: Selection, row: Event) -> bool:
     for any_of in selection.codes:
         if not any(code == one if isinstance(one, str) else one.matches(system or "", code or "") for one in any_of):
             return False
-    return all(row.get(name) is not None and row.get(name) in values for name, values in selection.conditions)
+    return all(holds(row.get(name), values) for name, values in selection.conditions)
+
+
+def holds(value: Any, values: tuple[Any, ...]) -> bool:
+    """Say whether a cell holds one of some values; of several words any may."""
+    return any(each in values for each in value) if isinstance(value, list) else value is not None and value in values
 
 
 def inside(selection: Selection, row: Event, at: int) -> bool:
@@ -135,7 +167,7 @@ def reduced(reduction: Reduction, known: list[Event], at: int, zero: Callable[[f
     if kind == "share":
         assert reduction.part
         name, values = reduction.part
-        part = [row for row in events if row.get(name) is not None and row.get(name) in values]
+        part = [row for row in events if holds(row.get(name), values)]
         return len(part) / len(events) if events else None
     if kind == "days_since" and column is None:
         column = "time"

@@ -11,9 +11,11 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
+from features.canonical import canonical
 from features.derived import Derived, derived
 from features.group import FeatureGroup
 from features.history import Reduction, Selection
+from features.made import CONTENT, Items
 from features.schema import ARROW, TABLES, table
 from tests.oracle import DAY, NAMES_AN_EVENT, Event
 
@@ -24,7 +26,12 @@ Groups = tuple[FeatureGroup | Derived, ...]
 Hospital = dict[str, list[Event]]
 Marks = list[tuple[str, int]]
 OWN: dict[str, dict[str, Any]] = {
-    "patients": {"birth_date": "instant", "sex": ("female", "male", None), "deceased_at": "instant"},
+    "patients": {
+        "birth_date": "instant",
+        "sex": ("female", "male", None),
+        "deceased_at": "instant",
+        "region_code": ("110105", "320281", "130121", "110000", None),
+    },
     "observations": {
         "code": ("X1", "X10", "Y1", None),
         "code_system": ("ONE", "TWO", None),
@@ -43,8 +50,26 @@ OWN: dict[str, dict[str, Any]] = {
         "days_supply": (1.0, 2.5, 7.0, 30.0, 0.0, -3.0, None),
     },
     "care_plans": {"kind": ("diabetes", None), "next_due": "instant"},
+    "interactions": {
+        "action": ("view", "login", None),
+        "content_id": ("c1", "c2", "c3", None),
+        "dwell_s": (1.0, 30.5, None),
+    },
     "impressions": {"slot": (1, 2, 3, None), "clicked": (True, False, None), "content_id": ("c1", "c2", None)},
 }
+
+FURTHER: dict[str, dict[str, tuple[Any, ...]]] = {
+    "patients": {"region_kind": ("district", "county", "city")},
+    "interactions": {
+        "local_hour": (2, 8, 14, 20),
+        "content_topics": ("diet", "heart", "sleep"),
+        "content_layer": ("basic", "advanced"),
+        "content_format": ("article", "comic"),
+    },
+}
+"""Columns that are made of others, and values to ask for."""
+SHARED = ("observed", "contents")
+"""Tables that hold no events."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +127,24 @@ class Deal:
                 found.append({**named, "start": end + dealt.choice((0, 1, 2)), "end": end + 4 * DAY})
         return found
 
+    def items(self, size: int) -> list[Event]:
+        """Return rows of ``contents``: few items, that change and are corrected; no two rows hold from one instant."""
+        found: dict[tuple[Any, Any], Event] = {}
+        for at in range(size):
+            dealt = random.Random(f"{self.seed} contents {at}")
+            published, known = dealt.choice((None, self._instant(dealt))), dealt.choice((None, self._instant(dealt)))
+            row = {
+                "content_id": dealt.choice(("c1", "c2", "c4")),
+                "topics": dealt.choice((["diet"], ["heart", "diet"], [], None, ["sleep"])),
+                "layer": dealt.choice(("basic", "advanced", None)),
+                "format": dealt.choice(("article", "comic")),
+                "published_at": published,
+                "known_at": known,
+                "time": None,
+            }
+            found[(row["content_id"], published if known is None else known)] = row
+        return list(found.values())
+
     def _instant(self, dealt: random.Random) -> int:
         return START + dealt.randint(-12, 12) * DAY // 4 + (0 if self.whole else dealt.choice(OFF))
 
@@ -130,6 +173,8 @@ def hospitals(draw: st.DrawFn, names: Sequence[str], whole: bool = False) -> Hos
     found = {name: deal.rows(name, draw(st.integers(0, 40))) for name in names}
     for rows in found.values():
         rows += rows[: draw(st.integers(0, 2))]
+    if "interactions" in names and draw(st.sampled_from((True, True, False))):
+        found["contents"] = deal.items(draw(st.integers(0, 8)))
     if draw(st.booleans()):
         found["observed"] = deal.watched(names, draw(st.integers(0, 10)))
     return found
@@ -141,10 +186,11 @@ def selections(draw: st.DrawFn, name: str) -> Selection:
     selection = Selection(name)
     if "code" in OWN[name] and draw(st.booleans()):
         selection = selection.coded(*draw(st.lists(st.sampled_from(CODES), min_size=1, max_size=2)))
-    plain = [column for column, values in OWN[name].items() if values != "instant" and column != "value"]
+    asked = {**OWN[name], **FURTHER.get(name, {})}
+    plain = [column for column, values in asked.items() if values != "instant" and column not in ("value", "dwell_s")]
     if plain and draw(st.booleans()):
         column = draw(st.sampled_from(plain))
-        values = [value for value in OWN[name][column] if value is not None]
+        values = [value for value in asked[column] if value is not None]
         selection = selection.where(**{column: tuple(draw(st.lists(st.sampled_from(values), min_size=1, max_size=2)))})
     if draw(st.booleans()):
         selection = selection.within(days=draw(st.sampled_from((0.25, 1, 1.5, 3, 7, 400))))
@@ -155,10 +201,11 @@ def selections(draw: st.DrawFn, name: str) -> Selection:
 def reductions(draw: st.DrawFn, name: str) -> Reduction:
     """Draw one feature of a table: any reduction that its columns allow."""
     selection = draw(selections(name))
-    kinds = {column: table(name).column(column).kind for column in OWN[name]}
+    asked = {**OWN[name], **FURTHER.get(name, {})}
+    kinds = {column: table(name).column(column).kind for column in asked}
     numeric = [column for column, kind in kinds.items() if kind in ("float", "int", "bool")]
     dated = [column for column, kind in kinds.items() if kind == "instant"]
-    words = [column for column, values in OWN[name].items() if values != "instant" and kinds[column] != "float"]
+    words = [column for column, values in asked.items() if values != "instant" and kinds[column] != "float"]
     made = ["count", "exists", "since", "distinct"] + ["share"] * bool(words) + ["dated"] * bool(dated)
     if numeric:
         made += ["sum", "mean", "std", "min", "max", "first", "last", "slope"]
@@ -172,12 +219,12 @@ def reductions(draw: st.DrawFn, name: str) -> Reduction:
     if kind == "dated":
         return selection.days_since(draw(st.sampled_from(dated)))
     if kind == "distinct":
-        return selection.distinct(draw(st.sampled_from(tuple(kinds))))
+        return selection.distinct(draw(st.sampled_from([each for each, kind in kinds.items() if kind != "strings"])))
     if kind == "supply":
         return selection.coverage(draw(st.sampled_from((0.5, 3))))
     if kind == "share":
         column = draw(st.sampled_from(words))
-        return selection.share(**{column: draw(st.sampled_from([v for v in OWN[name][column] if v is not None]))})
+        return selection.share(**{column: draw(st.sampled_from([v for v in asked[column] if v is not None]))})
     return getattr(selection, kind)(draw(st.sampled_from(numeric)))
 
 
@@ -220,7 +267,18 @@ def group(source: str, features: dict[str, Reduction]) -> FeatureGroup:
 
 
 def arrow(name: str, rows: Sequence[Event]) -> pa.Table:
-    """Return events as a canonical table."""
-    given = TABLES[name].names if name == "observed" else (*NAMES_AN_EVENT, *OWN[name])
+    """Return rows as a canonical table."""
+    given = (
+        TABLES[name].names if name == "observed" else CONTENT if name == "contents" else (*NAMES_AN_EVENT, *OWN[name])
+    )
     kinds = {column: ARROW[table(name).column(column).kind] for column in given}
     return pa.table({column: pa.array([row[column] for row in rows], kind) for column, kind in kinds.items()})
+
+
+def tables(hospital: Hospital) -> dict[str, pa.Table]:
+    """Return a hospital's tables as a lake reads them, interactions with what was known of their items."""
+    found = {name: arrow(name, rows) for name, rows in hospital.items()}
+    items = found.pop("contents", None)
+    if items is not None and "interactions" in found:
+        found["interactions"] = Items(items).told(canonical(found["interactions"], "interactions"))
+    return found

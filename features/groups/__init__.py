@@ -5,12 +5,14 @@ from __future__ import annotations
 from features.derived import Derived
 from features.group import FeatureGroup
 from features.groups import (
+    active_hours,
     acuity,
     blood_pressure,
     body_weight,
     care_plan,
     channels,
     charlson,
+    community,
     consultations,
     contact_history,
     control,
@@ -24,6 +26,7 @@ from features.groups import (
     glycaemia,
     health_tools,
     home_monitoring,
+    interests,
     kidney,
     life_stage,
     lipids,
@@ -111,6 +114,10 @@ CATALOGUE: tuple[FeatureGroup | Derived, ...] = (
     run_out.inhalers_days_left,
     fatigue.fatigue,
     fatigue.contact_pressure,
+    demography.region,
+    community.community,
+    active_hours.active_hours,
+    interests.interests,
 )
 """Groups and derived features, in the order of a vector's columns."""
 
@@ -120,7 +127,17 @@ FEEDING: frozenset[str] = frozenset(
 """Features that only feed a derived one."""
 
 DESCRIBING: frozenset[str] = frozenset(
-    name for group in (charlson.charlson, run_out.run_out, fatigue.fatigue) for name in group.features
+    name
+    for group in (
+        charlson.charlson,
+        run_out.run_out,
+        fatigue.fatigue,
+        demography.region,
+        community.community,
+        active_hours.active_hours,
+        interests.interests,
+    )
+    for name in group.features
 ) | {
     "charlson_index",
     "hba1c_controlled",

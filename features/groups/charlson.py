@@ -120,12 +120,15 @@ def charlson_index(
 ) -> np.ndarray:
     """Charlson comorbidity index, 0 to 29 (weights of 1987, without age). Unit: 1.
 
+    A condition of which nobody can say that it is absent counts nothing; null where that is so of all.
+
     label_zh: Charlson 合并症指数
     label_en: Charlson comorbidity index
     """
-    ones = charlson_infarction + charlson_failure + charlson_vascular + charlson_cerebral + charlson_dementia
-    ones = ones + charlson_pulmonary + charlson_rheumatic + charlson_ulcer
-    liver = np.maximum(charlson_liver_mild, 3 * charlson_liver_severe)
-    diabetes = np.maximum(charlson_diabetes_plain, 2 * charlson_diabetes_complicated)
-    tumour = np.maximum(2 * charlson_malignancy, 6 * charlson_metastatic)
-    return ones + liver + diabetes + tumour + 2 * (charlson_plegia + charlson_renal) + 6 * charlson_aids
+    ones = (charlson_infarction, charlson_failure, charlson_vascular, charlson_cerebral, charlson_dementia)
+    ones = (*ones, charlson_pulmonary, charlson_rheumatic, charlson_ulcer)
+    liver = np.fmax(charlson_liver_mild, 3 * charlson_liver_severe)
+    diabetes = np.fmax(charlson_diabetes_plain, 2 * charlson_diabetes_complicated)
+    tumour = np.fmax(2 * charlson_malignancy, 6 * charlson_metastatic)
+    parts = np.stack([*ones, liver, diabetes, tumour, 2 * charlson_plegia, 2 * charlson_renal, 6 * charlson_aids])
+    return np.where(np.isnan(parts).all(axis=0), np.nan, np.nansum(parts, axis=0))

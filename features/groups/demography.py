@@ -1,4 +1,4 @@
-"""Who the patient is: age, sex, insurance, how long known to the hospital."""
+"""Who the patient is: age, sex, insurance, region, how long known to the hospital."""
 
 from __future__ import annotations
 
@@ -64,6 +64,29 @@ def insurance(history: Selection) -> dict[str, Reduction]:
         ),
         "insurance_self_pay": history.share(insurance=("self_pay", "自费")).labelled(
             label_zh="自费", label_en="pays without insurance"
+        ),
+    }
+
+
+@feature_group(
+    source="patients",
+    purposes=("care_followup", "screening_invitation"),
+    why="shows whether scores differ between town and country; no model is given it without a written reason",
+    clinical_group="region",
+    protected=True,
+)
+def region(history: Selection) -> dict[str, Reduction]:
+    """Kind of the home county by its GB/T 2260 code; null where the code names none. Unit: 1."""
+    known = history.where(region_kind=("district", "county", "city"))
+    return {
+        "region_district": known.share(region_kind="district").labelled(
+            label_zh="居住地为市辖区", label_en="lives in a city's district"
+        ),
+        "region_county": known.share(region_kind="county").labelled(
+            label_zh="居住地为县", label_en="lives in a county"
+        ),
+        "region_city": known.share(region_kind="city").labelled(
+            label_zh="居住地为县级市", label_en="lives in a city of county rank"
         ),
     }
 

@@ -26,6 +26,8 @@ def cell(text: str, kind: str) -> Any:
         return None
     if kind == "instant":
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    if kind == "strings":
+        return text.split(";")
     return {"string": str, "float": float, "int": int, "bool": lambda word: word == "true"}[kind](text)
 
 

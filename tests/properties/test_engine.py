@@ -15,7 +15,7 @@ from features.derived import Derived
 from features.history import Selection
 from features.plan import compile_plan
 from tests import oracle
-from tests.strategies import OWN, START, Deal, Groups, Hospital, Marks, arrow, group, hospitals, worlds
+from tests.strategies import OWN, SHARED, START, Deal, Groups, Hospital, Marks, group, hospitals, tables, worlds
 
 ROUNDED = ("sum", "mean", "std", "slope")
 """Reductions that may differ by rounding; every other one is exact."""
@@ -25,8 +25,9 @@ World = tuple[Groups, Hospital, Marks]
 
 def engine(groups: Groups, hospital: Hospital, marks: Marks) -> np.ndarray:
     """Ask the engine."""
-    tables = {name: arrow(name, rows) for name, rows in hospital.items()}
-    return compile_plan(groups).vectors(tables, [patient for patient, _ in marks], np.array([at for _, at in marks]))
+    return compile_plan(groups).vectors(
+        tables(hospital), [patient for patient, _ in marks], np.array([at for _, at in marks])
+    )
 
 
 def agrees(found: float, wanted: float | None, exact: bool) -> bool:
@@ -134,13 +135,13 @@ def test_a_feature_is_the_same_alone_and_among_others(world: World) -> None:
     named = {
         name: {(r["patient_id"], r["event_id"], r["version"]): r for r in rows}
         for name, rows in hospital.items()
-        if name != "observed"
+        if name not in SHARED
     }
-    plain = {name: list(rows.values()) for name, rows in named.items()}
-    tables = {name: arrow(name, rows) for name, rows in plain.items()}
+    shared = {name: rows for name, rows in hospital.items() if name == "contents"}
+    found = tables({name: list(rows.values()) for name, rows in named.items()} | shared)
     whole = compile_plan(groups)
     ids, at = [patient for patient, _ in marks], np.array([at for _, at in marks])
-    together = whole.vectors(tables, ids, at)
+    together = whole.vectors(found, ids, at)
     for place, name in enumerate(whole.spec.names):
-        alone = compile_plan(groups, [name]).vectors(tables, ids, at)
+        alone = compile_plan(groups, [name]).vectors(found, ids, at)
         assert np.array_equal(alone[:, 0], together[:, place], equal_nan=True), name

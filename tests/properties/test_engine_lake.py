@@ -21,7 +21,7 @@ from features.build import build, vectors
 from features.lake import Lake
 from features.plan import compile_plan
 from features.store import EventStore
-from tests.strategies import Groups, Hospital, Marks, arrow, worlds
+from tests.strategies import SHARED, Groups, Hospital, Marks, arrow, worlds
 
 QUIET: Any = {
     "deadline": None,
@@ -82,7 +82,7 @@ def as_found(name: str, rows: pa.Table, unit: str) -> pa.Table:
     fields = []
     for each in rows.schema:
         kind = each.type
-        if pa.types.is_timestamp(kind) and (name != "observed" or unit == "ns"):
+        if pa.types.is_timestamp(kind) and (name not in SHARED or unit == "ns"):
             kind = pa.timestamp(unit, tz=None if unit == "ms" else "Asia/Shanghai")
         elif pa.types.is_string(kind) and unit == "ns":
             kind = pa.large_string() if each.name == "event_id" else pa.dictionary(pa.int32(), pa.string())
@@ -116,10 +116,12 @@ def test_units_zones_and_files_change_nothing(world: World, unit: str, files: in
 def test_ids_may_be_numbers(world: World) -> None:
     groups, hospital, marks = world
     number = {"a": 7, "é": 123_456_789_012, "nobody": 3}
-    named = {n: [{**row, "patient_id": str(number[row["patient_id"]])} for row in rows] for n, rows in hospital.items()}
     parts = {}
-    for name, rows in named.items():
-        plain = arrow(name, rows)
+    for name, rows in hospital.items():
+        if name == "contents":
+            parts[name] = [arrow(name, rows)]
+            continue
+        plain = arrow(name, [{**row, "patient_id": str(number[row["patient_id"]])} for row in rows])
         parts[name] = [plain.set_column(0, "patient_id", plain["patient_id"].cast(pa.int64()))]
     frame = pd.DataFrame({"patient_id": [number[patient] for patient, _ in marks]})
     frame["at"] = pd.to_datetime([at for _, at in marks], unit="us")
@@ -138,7 +140,7 @@ def test_optional_columns_may_be_absent(world: World) -> None:
     groups, hospital, marks = world
     plain, bare = {}, {}
     for name, rows in hospital.items():
-        if name == "observed":
+        if name in SHARED:
             plain[name] = bare[name] = [arrow(name, rows)]
             continue
         first = {(row["patient_id"], row["event_id"]): row for row in reversed(rows)}.values()
@@ -158,7 +160,7 @@ def test_event_ids_may_be_absent(world: World) -> None:
     groups, hospital, marks = world
     whole, bare = {}, {}
     for name, rows in hospital.items():
-        if name == "observed":
+        if name in SHARED:
             whole[name] = bare[name] = [arrow(name, rows)]
             continue
         apart = {(row["patient_id"], row["time"]): row for row in rows}.values()
