@@ -125,8 +125,10 @@ def charlson_index(
     label_zh: Charlson 合并症指数
     label_en: Charlson comorbidity index
     """
-    ones = (charlson_infarction, charlson_failure, charlson_vascular, charlson_cerebral, charlson_dementia)
-    ones = (*ones, charlson_pulmonary, charlson_rheumatic, charlson_ulcer)
+    ones = (
+        *(charlson_infarction, charlson_failure, charlson_vascular, charlson_cerebral, charlson_dementia),
+        *(charlson_pulmonary, charlson_rheumatic, charlson_ulcer),
+    )
     liver = np.fmax(charlson_liver_mild, 3 * charlson_liver_severe)
     diabetes = np.fmax(charlson_diabetes_plain, 2 * charlson_diabetes_complicated)
     tumour = np.fmax(2 * charlson_malignancy, 6 * charlson_metastatic)
