@@ -15,7 +15,7 @@ from features.instants import DAY
 from training.calibrate import sigmoid
 from training.models import lightgbm
 from training.models.values import model_values
-from training.tune import Rows, Search, tuned
+from training.tune import Rows, Search, _Objective, tuned
 
 VALUES = model_values(("models.lightgbm.rounds=40", "models.lightgbm.min_data_in_leaf=20"))
 
@@ -52,6 +52,17 @@ def test_the_same_seed_tries_the_same_settings(rows):
     one, two = (tuned(rows, VALUES, Search(4), 10_000) for _ in range(2))
     assert [each.parameters for each in one.trials] == [each.parameters for each in two.trials]
     assert [each.figures.get("loss") for each in one.trials] == [each.figures.get("loss") for each in two.trials]
+
+
+def test_a_trial_is_given_up_only_where_it_is_surely_behind_the_best(rows):
+    found = tuned(rows, VALUES, Search(12), 10_000)
+    pruned = [each for each in found.trials if each.state == "PRUNED"]
+    assert pruned and f"{len(pruned)} pruned" in found.text
+    objective = _Objective(rows, VALUES, 10_000)
+    objective.best = 0.5, [np.full(len(places), 0.5) for _, _, places in objective.folds]
+    rng = np.random.default_rng(3)
+    near, far = ([0.5 + by + rng.normal(0, 0.2, len(each)) for each in objective.best[1]] for by in (0.0, 0.1))
+    assert not objective._behind(near[:1]) and objective._behind(far[:1]) and objective._behind(far[:2])
 
 
 def test_a_study_goes_on_and_belongs_to_its_data(rows, tmp_path):
