@@ -19,6 +19,9 @@ from training.task import Task
 from training.tasks import task as task_named
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from features.lake import Lake
     from training.assessment import Assessment
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -103,6 +106,7 @@ def run(
 
                 return run_estimator(data, estimator, source, overrides)
             fitted = fit(data, overrides, trials, storage, study)
+            fitted = replace(fitted, notes=(*fitted.notes, *_codeless(opened, task, data.spec.names)))
             from training.assessment import assess
 
             return record(fitted, source, overrides, sample, assess(data, fitted, opened, overrides))
@@ -140,7 +144,8 @@ def record(
     judged = gates(figures, tags, bool(scorer.used), trust)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "artefact"
-        digest = scorer.save(folder, told, {**fitted.files, **(assessment.files if assessment else {})})
+        beside = {**fitted.files, **(assessment.files if assessment else {}), **_own_files()}
+        digest = scorer.save(folder, told, beside)
         made = tracking.record(
             tracking.Run(
                 task.name,
@@ -192,6 +197,27 @@ def hospital_digest() -> str:
 
     found = hospital()
     return found.digest if found else "none"
+
+
+def _own_files() -> dict[str, str]:
+    """Return the hospital's own folder as one file of the artefact: what the model was trained with travels with it."""
+    from features.hospital import hospital
+
+    found = hospital()
+    if found is None:
+        return {}
+    texts = {file.relative_to(found.path).as_posix(): file.read_text(encoding="utf-8") for file in found.files}
+    return {"hospital.json": json.dumps({"digest": found.digest, "files": texts}, ensure_ascii=False, indent=1) + "\n"}
+
+
+def _codeless(lake: Lake, task: Task, names: tuple[str, ...]) -> Iterator[str]:
+    """Yield which inputs are empty because no code of their codelist occurs in the lake."""
+    from features import catalogue
+    from features.absent import absent
+    from features.plan import compile_plan
+
+    for code, empty in absent(lake, compile_plan((*catalogue(), *task.own), names)).items():
+        yield f"no code of {code} occurs, so empty: {', '.join(empty)}"
 
 
 def code_version() -> str:

@@ -49,6 +49,17 @@ def uric(history):
     """Uric acid of a year. Unit: umol/L."""
     return {"uric_acid_last_12m": history.coded(codelist("uric_acid")).within(days=365).last("value")}
 '''
+LOST = '''
+@feature_group(source="encounters", purposes=("care_followup",), why="who came comes", clinical_group="visits")
+def my_visits(history):
+    """Visits of half a year."""
+    return {"my_visit_count_200d": history.where(status="finished").within(days=200).count()}
+
+@feature_group(source="diagnoses", purposes=("care_followup",), why="never seen here", clinical_group="visits")
+def lost(history):
+    """A code that no lake of ours holds."""
+    return {"lost_ever": history.coded("Q99.99").exists()}
+'''
 
 
 @pytest.fixture
@@ -82,6 +93,17 @@ def test_the_gout_of_the_documentation_is_two_tasks(hospital, lake):
     assert task("silent_60d").name == "silent_60d"
     data = training.dataset("gout_12m", lake)
     assert "uric_acid_last_12m" in data.spec.names and data.y.sum() == 0
+
+
+def test_own_work_travels_with_the_artefact_and_codes_that_never_occur_are_named(hospital, sample, store, home):
+    (hospital / "groups.py").write_text(URIC + LOST, encoding="utf-8")
+    trained = run("silent_60d", sample / "lake", QUICK)
+    assert "no code of Q99.99 occurs, so empty: lost_ever" in trained.notes
+    kept = json.loads((tracking.fetch("silent_60d", trained.version) / "hospital.json").read_text())
+    assert set(kept["files"]) == {
+        "codes/gout.csv", "codes/urate_lowering.csv", "groups.py", "params.yaml", "tasks.py"
+    }  # fmt: skip
+    assert kept["files"]["params.yaml"] == GOUT and len(kept["digest"]) == 64
 
 
 def test_without_the_folder_its_tasks_are_gone(hospital, monkeypatch):
