@@ -210,7 +210,7 @@ def ranking(
         print(f"  {name:22} {figure.value:.4f} [{figure.lo:.4f}, {figure.hi:.4f}]")
     figure = draws.figure(_mean(worth["best predictor"] - worth["ours"]))
     print(f"  best predictor less ours {figure.value:+.4f} [{figure.lo:+.4f}, {figure.hi:+.4f}], .03 is asked")
-    raise SystemExit(figure.value > 0.03)
+    raise typer.Exit(int(figure.value > 0.03))
 
 
 def _mean(each: np.ndarray) -> Measure:
@@ -328,7 +328,7 @@ def ope(
     for (name, kind), count in sorted(covered.items()):
         print(f"  {name:6} {kind:6} covers the true value in {count} of {seeds} hospitals")
     print(f"  {np.mean(outside):.2%} of a policy is on items that the log never shows in a slot")
-    raise SystemExit(min(covered.values()) < 0.9 * seeds)
+    raise typer.Exit(int(min(covered.values()) < 0.9 * seeds))
 
 
 def _policy_file(world: World, lake: Lake, name: str, file: Path) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.affinity.catalogue import Catalogue
+from training.affinity.gathered import Gathered
 from training.affinity.values import AffinityValues
 
 
@@ -45,7 +46,7 @@ def spread(
     reach = min(len(score), 4 * k + 10)
     head = np.argpartition(-score, reach - 1)[:reach] if reach < len(score) else np.arange(len(score))
     head = head[np.lexsort((head, -score[head]))]
-    about = catalogue.topics[candidates[head]].toarray()
+    about = Gathered.of(catalogue.topics, candidates[head]).dense()
     layers = catalogue.facets["layer"][candidates[head]]
     shared, many = about @ about.T, about.sum(axis=1)
     alike = shared / np.maximum(many[:, None] + many[None, :] - shared, 1)

@@ -9,6 +9,7 @@ import numpy as np
 
 from features.instants import DAY
 from training.affinity import similarity
+from training.affinity.gathered import Gathered
 from training.affinity.person import Person
 from training.affinity.stage import Stage
 from training.affinity.touches import HOUR
@@ -101,15 +102,16 @@ class Sight:
         return self._profile(self.person.history)
 
     @functools.cached_property
+    def near(self) -> np.ndarray:
+        """(items,) cosine of each item's text with the profile."""
+        return np.asarray(self.stage.text @ self.profile)
+
+    @functools.cached_property
     def latest(self) -> np.ndarray:
         return self._profile(self.person.history[-RECENT:])
 
     def _profile(self, history: np.ndarray) -> np.ndarray:
-        text = self.stage.text
-        found = np.zeros(text.shape[1])
-        for place in history[-100:]:
-            row = slice(text.indptr[place], text.indptr[place + 1])
-            found[text.indices[row]] += text.data[row]
+        found = Gathered.of(self.stage.text, history[-100:]).total()
         return found / max(np.sqrt((found**2).sum()), 1e-12)
 
     @functools.cached_property
@@ -191,17 +193,17 @@ def _put_topic(put: Put, sight: Sight, candidates: np.ndarray) -> None:
     if not len(history):
         return
     if catalogue.words.nnz:
-        text = stage.text[candidates]
+        text = Gathered.of(stage.text, candidates)
         worded = catalogue.worded[candidates]
-        near = text @ sight.profile
+        near = sight.near[candidates]
         put("text", np.where(worded, near, np.nan))
         put("text_rank", np.where(worded, ranked(near), np.nan))
-        put("text_recent", np.where(worded, text @ sight.latest, np.nan))
+        put("text_recent", np.where(worded, text.dot(sight.latest), np.nan))
     if catalogue.topic_names:
-        read = np.asarray(catalogue.topics[history].sum(axis=0)).ravel() / len(history)
-        about = catalogue.topics[candidates]
-        many = np.diff(about.indptr)
-        put("topic", np.where(many > 0, about @ read / np.maximum(many, 1), np.nan))
+        read = Gathered.of(catalogue.topics, history).total() / len(history)
+        about = Gathered.of(catalogue.topics, candidates)
+        many = about.filled()
+        put("topic", np.where(many > 0, about.dot(read) / np.maximum(many, 1), np.nan))
     count, lift = _preference(stage.origin, stage.shares["origin"], history, candidates)
     put("origin", np.log1p(count))
     put("origin_lift", lift)
@@ -211,9 +213,9 @@ def _put_topic(put: Put, sight: Sight, candidates: np.ndarray) -> None:
 
 def _put_clinical(put: Put, sight: Sight, candidates: np.ndarray) -> None:
     stage, catalogue = sight.stage, sight.stage.catalogue
-    about = catalogue.topics[candidates] if catalogue.topic_names else None
+    about = Gathered.of(catalogue.topics, candidates) if catalogue.topic_names else None
     if about is not None:
-        put("condition", (about @ sight.held > 0).astype(float))
+        put("condition", (about.dot(sight.held) > 0).astype(float))
     mine = sight.segments
     if not mine:
         return
@@ -221,8 +223,8 @@ def _put_clinical(put: Put, sight: Sight, candidates: np.ndarray) -> None:
     for name, by in zip(("segment_recent", "segment_long"), segments.items, strict=True):
         put(name, np.log1p(by[mine][:, candidates].sum(axis=0)))
     if about is not None:
-        many = np.maximum(np.diff(about.indptr), 1)
-        put("segment_topic", about @ segments.topics[mine].sum(axis=0) / many)
+        many = np.maximum(about.filled(), 1)
+        put("segment_topic", about.dot(segments.topics[mine].sum(axis=0)) / many)
     formats = catalogue.facets["format"][candidates]
     lift = segments.formats[mine].sum(axis=0)
     put("segment_format", np.where(formats >= 0, lift[np.maximum(formats, 0)], np.nan))

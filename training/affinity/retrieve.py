@@ -26,7 +26,7 @@ def retrieve(sight: Sight, allowed: np.ndarray, values: AffinityValues) -> np.nd
         for score in (sight.ease if stage.ease.nnz else sight.neighbours, *sight.followed):
             chosen[_best(score, allowed, quota.peers)] = True
         if stage.catalogue.words.nnz:
-            chosen[_best(stage.text @ sight.profile, allowed, quota.content)] = True
+            chosen[_best(sight.near, allowed, quota.content)] = True
         brought = np.bincount(np.maximum(stage.origin[person.history], 0), minlength=int(stage.origin.max()) + 1)
         mine = np.where(stage.origin >= 0, brought[stage.origin], 0)
         chosen[_leading(newest, allowed & (mine > 0), quota.origin)] = True

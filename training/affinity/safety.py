@@ -155,7 +155,7 @@ class Gate:
         )
         found = np.full(len(young), -1, dtype=np.int8)
         for place in range(len(REASONS) - 1, -1, -1):
-            found[holds[place]] = place
+            np.putmask(found, holds[place], place)
         return found
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from training.affinity.gathered import Gathered
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
@@ -94,13 +96,7 @@ def followed(
 
 def scores(weights: csr_array, history: np.ndarray) -> np.ndarray:
     """Return (items,) the sum of the history's rows over the square root of its length."""
-    count = weights.shape[1]
-    if not len(history):
-        return np.zeros(count)
-    starts, ends = weights.indptr[history], weights.indptr[history + 1]
-    length = ends - starts
-    places = np.repeat(starts - np.concatenate([[0], np.cumsum(length)[:-1]]), length) + np.arange(length.sum())
-    return np.bincount(weights.indices[places], weights=weights.data[places], minlength=count) / np.sqrt(len(history))
+    return Gathered.of(weights, history).total() / np.sqrt(max(len(history), 1))
 
 
 def _strongest(found: csr_array, kept: int) -> csr_array:
