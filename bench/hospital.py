@@ -89,7 +89,7 @@ def make(work: Path, sizes: Sizes) -> Hospital:
         told["artefact"] = str(work / "models" / name)
         proposal = work / f"{name}.json"
         proposal.write_bytes(orjson.dumps({**told, "signature": sign(told, "bench")}))
-        approvals.approve(proposal, home, ledger, "compliance")
+        approvals.approve(proposal, home, ledger, "compliance", "clinician")
     ledger.close()
     return Hospital(home, work, keys)
 

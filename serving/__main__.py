@@ -53,15 +53,15 @@ def approve(
     proposal: Annotated[Path, typer.Argument(help="File written by python -m training propose.")],
     home: Home = DEFAULT,
     identity: Annotated[str, typer.Option(help="Who approves; never the author.")] = "compliance",
-    clinician: Annotated[str | None, typer.Option(help="Who answers for it medically.")] = None,
+    clinician: Annotated[
+        str | None, typer.Option(help="Who answers for it medically; a disease-risk task needs one.")
+    ] = None,
 ) -> None:
     """Let a proposed model score: running workers take it up within seconds."""
     from serving import approvals
 
     with opened(home) as ledger:
         approved = approvals.approve(proposal, home, ledger, identity, clinician)
-    if clinician is None and approvals.asks_for_clinician(approved.task):
-        typer.echo(f"{approved.task} is a disease-risk task and no clinician is named: --clinician NAME", err=True)
     typer.echo(f"approved {approved.task} version {approved.version} ({approved.digest[:12]}) by {identity}")
     crowned(approved.task, str(approved.version), approved.digest)
 

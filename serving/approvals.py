@@ -62,7 +62,7 @@ def proposed(file: Path) -> Proposal:
 
 
 def asks_for_clinician(name: str) -> bool:
-    """Say whether a task is about the risk of a disease, so that a clinician should answer for its model."""
+    """Say whether a task is about the risk of a disease, so that a clinician must answer for its model."""
     from training.tasks import task
 
     return task(name).kind in ("incident", "prevalent")
@@ -114,15 +114,21 @@ def approve(file: Path, home: Path, ledger: Ledger, approver: str, clinician: st
     approver
         Who approves; never the author.
     clinician
-        Who answers for it medically; neither the author nor the approver.
+        Who answers for it medically; neither the author nor the approver. A disease-risk task needs one.
 
     Raises
     ------
     InputError
         The proposal cannot be read, is not as its author signed it, or is blocked by a gate; author,
-        approver and clinician are not different people; the recorded artefact has another digest.
+        approver and clinician are not different people, or a clinician is wanting; the artefact has
+        another digest, or does not load here as it must.
     """
+    from serving.proving import prove
+
     proposal = proposed(file)
+    if clinician is None and asks_for_clinician(proposal.task):
+        what = "a disease-risk task needs a named clinician"
+        raise InputError(what, where=f"approve {proposal.task}", remedy="name one: --clinician NAME")
     if clinician is not None and clinician in (proposal.author, approver):
         raise InputError("the clinician is a person of their own", where="approve", remedy="name another: --clinician")
     if proposal.author == approver:
@@ -131,6 +137,7 @@ def approve(file: Path, home: Path, ledger: Ledger, approver: str, clinician: st
     if blocked:
         raise InputError(f"blocked by its gates: {', '.join(blocked)}", where=f"task {proposal.task}")
     install(proposal, home)
+    prove(proposal, folder(home, proposal.task, proposal.digest))
     at = Clock().now()
     named = {"task": proposal.task, "version": str(proposal.version), "digest": proposal.digest}
     people = {"author": proposal.author, "approver": approver, "clinician": clinician}

@@ -110,7 +110,7 @@ def main() -> None:
 
 
 def train(task: str, lake: Path) -> None:
-    """Train, propose and approve a task, one person proposing and another approving.
+    """Train, propose and approve a task, one person proposing, another approving, a clinician answering for it.
 
     A model that its gates block is not approved, as in any hospital: the demo says so and goes on without.
     """
@@ -125,7 +125,8 @@ def train(task: str, lake: Path) -> None:
     if blocked := [each["name"] for each in json.loads(proposal.read_text())["gates"] if each["verdict"] == "block"]:
         say(f"        {task} stays out of production, blocked by its gates: {', '.join(blocked)}")
         return
-    step(f"{task}: approve", "serving", "approve", str(proposal), "--home", str(HOME), "--identity", "demo-reviewer")
+    people = ("--identity", "demo-reviewer", "--clinician", "demo-clinician")
+    step(f"{task}: approve", "serving", "approve", str(proposal), "--home", str(HOME), *people)
 
 
 def set_aside() -> None:

@@ -269,7 +269,18 @@ def _beside(task: str) -> str:
 
 
 def _load(home: Path, name: str, approval: Mapping[str, Any]) -> Served:
-    place, task = folder(home, name, approval["digest"]), task_named(name)
+    return read(folder(home, name, approval["digest"]), name, approval)
+
+
+def read(place: Path, name: str, approval: Mapping[str, Any]) -> Served:
+    """Read one model from a folder, by its digest.
+
+    Raises
+    ------
+    InputError
+        Its files, its golden rows, its task or the definitions of its features are not what was approved.
+    """
+    task = task_named(name)
     scorer = Scorer.load(place, approval["digest"])
     files = manifest.read(place, approval["digest"])
     card = json.loads(files["card.json"])

@@ -189,7 +189,7 @@ def approved(
     told = {"task": task, "version": "1", "digest": digest, "author": "scientist", "artefact": str(work / task)}
     put_forward(proposal, told)
     ledger = Ledger(home / "ledger.db")
-    approvals.approve(proposal, home, ledger, "compliance")
+    approvals.approve(proposal, home, ledger, "compliance", "dr-li")
     ledger.close()
 
 

@@ -12,7 +12,8 @@ import pytest
 from features.errors import InputError
 from serving import approvals, production
 from serving.ledger import Ledger
-from tests.service.conftest import put_forward, scorer_of
+from tests.service.conftest import put_forward, scorer_of, self_test_scorer
+from training import manifest
 from training.tasks import task as task_named
 
 pytestmark = pytest.mark.slow
@@ -94,3 +95,43 @@ def test_an_entry_that_the_service_did_not_sign_puts_nothing_into_production(pro
         appender.append("approval", uuid.uuid4().hex, forged, {})
         appender.append("rollback", uuid.uuid4().hex, {**forged, "identity": "x"}, {})
     assert production.standing(ledger)["churn_90d"].approval["version"] == "1"
+
+
+def _edited(folder: Path, task: str, files: dict[str, Any]) -> Path:
+    """Put forward an artefact whose files agree with their manifest and were not made by training."""
+    digest = manifest.write(folder / "edited", files)
+    told = {"task": task, "version": "1", "digest": digest, "author": "scientist"}
+    put_forward(folder / "edited.json", {**told, "artefact": str(folder / "edited")})
+    return folder / "edited.json"
+
+
+def test_a_disease_risk_task_needs_a_named_clinician(ledger: Ledger, tmp_path: Path) -> None:
+    scorer = scorer_of(task_named("diabetes_12m"))
+    proposal = _edited(tmp_path, "diabetes_12m", manifest.read(tmp_path / "first", scorer.save(tmp_path / "first", {})))
+    with pytest.raises(InputError, match="needs a named clinician"):
+        _approve(proposal, ledger)
+    assert ledger.head().seq == 0
+    _approve(proposal, ledger, clinician="dr-li")
+    assert ledger.latest("approval", 1)[0].header["clinician"] == "dr-li"
+
+
+def test_a_group_without_a_reviewed_template_is_not_approved(ledger: Ledger, tmp_path: Path) -> None:
+    files = manifest.read(tmp_path / "first", self_test_scorer().save(tmp_path / "first", {}))
+    told = orjson.loads(files["scorer.json"])
+    for each in told["spec"]["features"]:
+        each["group"] = {"age": "age_felt"}.get(each["group"], each["group"])
+    proposal = _edited(tmp_path, "self_test_diabetes", {**files, "scorer.json": orjson.dumps(told)})
+    with pytest.raises(InputError, match="no reviewed template for age_felt"):
+        _approve(proposal, ledger, clinician="dr-li")
+    assert ledger.head().seq == 0
+
+
+def test_an_artefact_that_scores_its_golden_rows_otherwise_is_not_approved(ledger: Ledger, tmp_path: Path) -> None:
+    scorer = scorer_of(task_named("churn_90d"))
+    files = manifest.read(tmp_path / "first", scorer.save(tmp_path / "first", {}))
+    golden = orjson.loads(files["golden.json"])
+    golden["margin"][0] += 1e-3
+    proposal = _edited(tmp_path, "churn_90d", {**files, "golden.json": orjson.dumps(golden)})
+    with pytest.raises(InputError, match="golden rows"):
+        _approve(proposal, ledger)
+    assert ledger.head().seq == 0
