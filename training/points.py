@@ -20,14 +20,26 @@ _KINDS: dict[str, type[Cuts] | type[Log] | type[Flag]] = {"cuts": Cuts, "log": L
 
 @dataclass(frozen=True)
 class Points:
-    """A point score fitted to nothing but its mean: ``means`` holds each feature's mean points over the training rows.
+    """A point score fitted to nothing but its means over the training rows.
 
     A line whose value is not known counts its mean, so that it moves no score.
+
+    Attributes
+    ----------
+    names
+        The columns of the rows.
+    means
+        Mean points of each line, (a man's, a woman's): one and the same where its table is one for both.
+        Where it is not, the points of a man and of a woman are not on one scale (a constant of their sex
+        makes up for it), so that each is held against the own.
+    base
+        Mean of the sum over the training rows.
     """
 
     score: PointScore
     names: tuple[str, ...]
-    means: tuple[float, ...]
+    means: tuple[tuple[float, float], ...]
+    base: float
     kind = "points"
 
     @classmethod
@@ -42,23 +54,52 @@ class Points:
         for name in score.needs:
             if name not in names:
                 raise InputError(f"reads '{name}', which no column holds", where=f"score {score.name}", known=names)
-        parts = score.parts({name: x[:, names.index(name)] for name in score.needs})
+        columns = {name: x[:, names.index(name)] for name in score.needs}
+        parts = score.parts(columns)
         if any(np.isnan(points).all() for points in parts.values()):
             raise InputError("a line's value is never known here", where=f"score {score.name}")
-        return cls(score, names, tuple(float(np.nanmean(points)) for points in parts.values()))
+        male = columns[score.sex]
+        means = tuple(_means(item, parts[item.feature], male) for item in score.items)
+        known = ~np.isnan(male)
+        level = np.where(male[known] > 0, *(_level(score, means, sex) for sex in (0, 1)))
+        lines = [np.nan_to_num(_less(parts[item.feature], mean, male)) for item, mean in zip(score.items, means)]
+        return cls(score, names, means, float(level.mean() + np.sum(lines, axis=0)[known].mean()))
 
     def parts(self, x: np.ndarray) -> np.ndarray:
-        """Return (n, lines) points less their means, 0 where not known."""
-        found = self.score.parts({name: x[:, self.names.index(name)] for name in self.score.needs})
-        return np.nan_to_num(np.stack([points - mean for points, mean in zip(found.values(), self.means)], axis=1))
+        """Return (n, 1 + lines) points less their means, 0 where not known: of the sex, then line by line."""
+        score = self.score
+        found = score.parts({name: x[:, self.names.index(name)] for name in score.needs})
+        male = x[:, self.names.index(score.sex)]
+        sex = np.where(male > 0, *(_level(score, self.means, each) for each in (0, 1))) - self.base
+        lines = [_less(found[item.feature], mean, male) for item, mean in zip(score.items, self.means)]
+        return np.nan_to_num(np.stack([np.where(np.isnan(male), np.nan, sex), *lines], axis=1))
 
     @property
     def read(self) -> tuple[str, ...]:
-        """The feature of each line, in the order of :meth:`parts`."""
-        return tuple(dict.fromkeys((self.score.sex, *(item.feature for item in self.score.items))))
+        """The feature of each column of :meth:`parts`."""
+        return (self.score.sex, *(item.feature for item in self.score.items))
 
     def margin(self, x: np.ndarray) -> np.ndarray:
-        return np.asarray(sum(self.means) + self.parts(x).sum(axis=1))
+        return np.asarray(self.base + self.parts(x).sum(axis=1))
+
+
+def _level(score: PointScore, means: tuple[tuple[float, float], ...], sex: int) -> float:
+    """Return the points of a man (0) or a woman (1) of whom every line is the mean."""
+    return score.sexes[sex] + sum(mean[sex] for mean in means)
+
+
+def _less(points: np.ndarray, mean: tuple[float, float], male: np.ndarray) -> np.ndarray:
+    return np.asarray(points - np.where(male > 0, *mean))
+
+
+def _means(item: Item, points: np.ndarray, male: np.ndarray) -> tuple[float, float]:
+    """Return the mean points of men and of women; of everybody where the table is one, or one sex is never known."""
+    everybody = float(np.nanmean(points))
+    one = item.male == item.female and (item.treated is None or item.treated[0] == item.treated[1])
+    men, women = (points[mask & ~np.isnan(points)] for mask in (male > 0, male <= 0))
+    if one or not len(men) or not len(women):
+        return everybody, everybody
+    return float(men.mean()), float(women.mean())
 
 
 @dataclass(frozen=True)
@@ -95,7 +136,7 @@ class PointModel:
         """
         if self._sum() != self._seal:
             raise ExplanationFault("the points changed since they were loaded")
-        base, margin = sum(self.points.means), self.margin(X)
+        base, margin = self.points.base, self.margin(X)
         contributions = np.zeros((len(X), len(self.groups)))
         for name, points in zip(self.points.read, self.points.parts(X).T):
             contributions[:, self.points.names.index(name)] += points
@@ -128,7 +169,8 @@ class PointModel:
             }
             for item in score.items
         ]
-        return json.dumps({"score": told, "lines": lines, "means": self.points.means}, indent=1) + "\n"
+        points = {"means": self.points.means, "base": self.points.base}
+        return json.dumps({"score": told, "lines": lines, **points}, indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str, groups: Mapping[str, str], where: str) -> PointModel:
@@ -152,14 +194,15 @@ class PointModel:
                 for line in read["lines"]
             )
             told = {**read["score"], "sexes": tuple(read["score"]["sexes"]), "ages": tuple(read["score"]["ages"])}
-            return cls(Points(PointScore(items=lines, **told), tuple(groups), tuple(read["means"])), groups)
+            means = tuple((float(man), float(woman)) for man, woman in read["means"])
+            return cls(Points(PointScore(items=lines, **told), tuple(groups), means, float(read["base"])), groups)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError("not a point score", where=where) from None
 
     def _sum(self) -> str:
-        return hashlib.blake2b(repr((self.points.score, self.points.means)).encode()).hexdigest()
+        return hashlib.blake2b(repr((self.points.score, self.points.means, self.points.base)).encode()).hexdigest()
 
 
 def _told(how: Cuts | Log | Flag) -> dict[str, Any]:
