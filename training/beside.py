@@ -1,4 +1,4 @@
-"""Baselines that are more than one feature: published scores, and BG/NBD for churn."""
+"""Baselines that are more than one feature: published scores; for churn BG/NBD and a logistic regression of RFM."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from features.errors import InputError
-from training.models import bgnbd
+from training.models import bgnbd, logistic
 from training.models.published import over_catalogue
+from training.models.values import ModelValues
 from training.points import Points
 from training.task import Task
 
@@ -20,10 +21,18 @@ _FITTED = 20_000
 def needs(task: Task) -> tuple[str, ...]:
     """Return the features of the catalogue that a task's baselines read, each once."""
     found = [name for score in over_catalogue(task.inputs.scores) for name in score.needs]
-    return tuple(dict.fromkeys((*found, *(RHYTHM if task.inputs.rhythm else ()))))
+    return tuple(dict.fromkeys((*found, *(RHYTHM if task.inputs.rhythm else ()), *task.inputs.rfm)))
 
 
-def beside(task: Task, columns: Mapping[str, np.ndarray], train: np.ndarray) -> dict[str, np.ndarray]:
+def beside(
+    task: Task,
+    columns: Mapping[str, np.ndarray],
+    train: np.ndarray,
+    y: np.ndarray,
+    weight: np.ndarray,
+    patient_id: np.ndarray,
+    values: ModelValues,
+) -> dict[str, np.ndarray]:
     """Return (n,) scores by name, higher meaning more risk; one whose values this lake lacks is left out.
 
     Parameters
@@ -32,6 +41,10 @@ def beside(task: Task, columns: Mapping[str, np.ndarray], train: np.ndarray) -> 
         (n,) values of every feature of :func:`needs`.
     train
         (n,) rows that may be fitted to.
+    y, weight, patient_id
+        (n,) outcome, weight and patient of each row.
+    values
+        Settings of the logistic regression.
     """
     found = {}
     for score in over_catalogue(task.inputs.scores):
@@ -42,6 +55,11 @@ def beside(task: Task, columns: Mapping[str, np.ndarray], train: np.ndarray) -> 
             continue
     if task.inputs.rhythm:
         found["bg_nbd"] = _silence(columns, train, task.horizon_days)
+    if task.inputs.rfm and len(np.unique(y[train])) == 2:
+        names = task.inputs.rfm
+        x = np.stack([columns[name] for name in names], axis=1)
+        model = logistic.fit(x[train], y[train], patient_id[train], names, names, values, (), weight[train])
+        found["rfm"] = model.margin(x)
     return found
 
 

@@ -20,6 +20,7 @@ from training.censoring import Weights, observed_risk, weights
 from training.followup import Followup
 from training.landmarks import landmarks, without_consent
 from training.mistakes import check, constant, empty, once, varying
+from training.models.values import model_values
 from training.outcome import FollowedOutcome
 from training.split import Split, SplitValues, draw, split
 from training.task import Task
@@ -60,7 +61,7 @@ class Dataset:
     log
         Who was left out.
     beside
-        Published scores and BG/NBD by name, (n,) each: baselines that are more than a feature.
+        Published scores, BG/NBD and RFM by name, (n,) each: baselines that are more than a feature.
     sampled
         Share of the patients that was taken: below 1, a dry run.
     """
@@ -213,7 +214,8 @@ def dataset(task: Task | str, lake: Lake, overrides: tuple[str, ...] = (), sampl
     varying(task, spec.names, x, attrition)
     parts = split(patient_id, at, task.horizon_days, values)
     parts = replace(parts, part=np.where(weighed.weight > 0, parts.part, ""))  # who was lost stands for nothing
-    scores = beside(task, columns, parts.rows("train"))
+    train = parts.rows("train")
+    scores = beside(task, columns, train, y, weighed.weight, patient_id, model_values(overrides))
     return Dataset(task, spec, x, y, weighed, days, ended, patient_id, at, parts, eligible, attrition, scores, sample)
 
 

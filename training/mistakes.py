@@ -34,7 +34,7 @@ def check(task: Task, declared: tuple[FeatureGroup | Derived, ...]) -> tuple[str
         "left_out": inputs.left_out,
         "crosses": tuple(name for pair in inputs.crosses for name in pair),
         "a finding": task.rule.needs if task.rule else (),
-        "a baseline": tuple(feature for feature, _ in inputs.baselines.values()),
+        "a baseline": (*(feature for feature, _ in inputs.baselines.values()), *inputs.rfm),
     }
     for place, names in named.items():
         for name in names:

@@ -14,11 +14,13 @@ from features.progress import track
 from features.vector import Feature, VectorSpec
 from training import measures
 from training.calibrate import affine, sigmoid
+from training.candidates import linear, scored, trees
 from training.evaluate import Bootstrap, EvaluationValues, Figure, flat
 from training.fitted import Fitted, bands
 from training.measures import Measure
-from training.models import lightgbm, logistic
-from training.models.choice import Candidate
+from training.models import logistic
+from training.models.choice import Choice, compared, simplest
+from training.models.choice import Fit as CandidateFit
 from training.models.logistic import log_loss
 from training.models.points import PointScore
 from training.models.published import SCORES
@@ -118,13 +120,13 @@ def logistic_fit(names: tuple[str, ...], values: ModelValues) -> Fit:
     return fit
 
 
-def trees_fit(task: Task, names: tuple[str, ...], values: ModelValues) -> Fit:
-    """Return the boosted candidate as a fold's fit."""
+def margins(fit: CandidateFit) -> Fit:
+    """Return a candidate as a fold's fit."""
 
-    def fit(x: np.ndarray, y: np.ndarray, person: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        return lightgbm.fit(x, y, person, names, task.inputs.monotone, values).margin
+    def of(x: np.ndarray, y: np.ndarray, person: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        return fit(x, y, person).margin
 
-    return fit
+    return of
 
 
 def figures(
@@ -179,8 +181,8 @@ def beside(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
 def fit_self_test(task: Task, overrides: tuple[str, ...] = ()) -> Fitted:
     """Fit, calibrate and judge a self-test's model on NHANES 2017-2018.
 
-    The logistic model wins unless trees are better by more than one standard error. Its calibration
-    is fitted to margins of people it never saw.
+    The simplest of the published score, the logistic model and trees within one standard error of the
+    best wins. Its calibration is fitted to margins of people it never saw.
     """
     from features.sources.nhanes import frame
 
@@ -191,16 +193,23 @@ def fit_self_test(task: Task, overrides: tuple[str, ...] = ()) -> Fitted:
     table, names = frame(), task.inputs.core
     given = people(table, names, task.outcome)
     size = sample_size(len(given.y), int(given.y.sum()), len(names))
-    found = folded(given, logistic_fit(names, values), REPEATS, values.seed, "folds")
-    rival = folded(given, trees_fit(task, names, values), 1, values.seed, "folds of trees")
-    ahead, error = _ahead(given, found, rival)
-    winner = rival if ahead > error else found
+    published = tuple(score for score in SCORES if score.name in task.inputs.scores)
+    among = scored(published, names, given.x) | {
+        "logistic": linear(task.inputs, names, values),
+        "lightgbm": trees(task.inputs, names, values),
+    }
+    tried = {
+        name: folded(given, margins(fit), 1 if name == "lightgbm" else REPEATS, values.seed, f"folds, {name}")
+        for name, fit in among.items()
+    }
+    losses = {name: log_loss(given.y, measures.log_odds(each.calibrated(given.y)[0])) for name, each in tried.items()}
+    behind = compared(losses, np.full(len(given.y), 1 / len(given.y)), given.person)
+    chosen = simplest(behind)
+    winner = tried[chosen]
     wide, extra = beside(table)
     more = people(wide, (*names, *extra), task.outcome)
     other = folded(more, logistic_fit(more.names, values), REPEATS, values.seed, "folds with ethnicity")
-    model: Candidate = logistic.fit(given.x, given.y, given.person, names, names, values)
-    if winner is rival:
-        model = lightgbm.fit(given.x, given.y, given.person, names, task.inputs.monotone, values)
+    model = among[chosen](given.x, given.y, given.person)
     calibration = affine(winner.margin.ravel(), np.tile(given.y, len(winner.margin)))
     a, b = calibration
     probability = sigmoid(a * model.margin(given.x) + b)
@@ -213,9 +222,10 @@ def fit_self_test(task: Task, overrides: tuple[str, ...] = ()) -> Fitted:
         calibration=calibration,
     )
     told = figures(given, winner, evaluation)
-    told |= against(given, winner, evaluation, tuple(each for each in SCORES if each.name in task.inputs.scores))
+    told |= against(given, winner, evaluation, published)
     told |= figures(more, other, evaluation, "with_ethnicity_prediabetes_", ("auroc", "slope"))
-    text = f"{scorer.kind} chosen: trees are {ahead:+.5f} log loss ahead, one standard error is {error:.5f}"
+    mean = {name: float(loss.mean()) for name, loss in losses.items()}
+    text = Choice(chosen, model, calibration, probability, mean, behind).text
     return Fitted(
         task,
         scorer,
@@ -259,10 +269,3 @@ def spec(form: Questionnaire, names: tuple[str, ...]) -> VectorSpec:
             for name in names
         )
     )
-
-
-def _ahead(given: People, simple: Folded, rich: Folded) -> tuple[float, float]:
-    """Return by how much trees lead in log loss on the first repeat, and the standard error over people."""
-    losses = [log_loss(given.y, measures.log_odds(each.calibrated(given.y)[0])) for each in (simple, rich)]
-    difference = losses[0] - losses[1]
-    return float(difference.mean()), float(difference.std() / np.sqrt(len(difference)))

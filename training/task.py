@@ -61,6 +61,9 @@ class Inputs:
         Published scores (``training.models.published``) that it has to beat, too.
     rhythm
         True where BG/NBD is such a score: churn.
+    rfm
+        Features of recency, frequency and money: a logistic regression of them is such a score, too. It
+        may read what no model may (money): it is compared, never served.
     """
 
     clinical_groups: tuple[str, ...]
@@ -72,6 +75,7 @@ class Inputs:
     baselines: Mapping[str, tuple[str, Direction]] = field(default_factory=dict)
     scores: tuple[str, ...] = ()
     rhythm: bool = False
+    rfm: tuple[str, ...] = ()
 
     def there(self, names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
         """Return of the core, and of the crosses, those whose features are among these."""

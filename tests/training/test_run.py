@@ -58,6 +58,8 @@ def test_a_fitted_task_beats_recency_and_explains_itself(churn):
     fitted = fit(churn)
     assert fitted.exploratory and "missing" in fitted.population["sample_size"]
     assert fitted.figures["test_gain_recency"] > 0.03
+    assert fitted.figures["test_gain_rfm"] > 0 and fitted.figures["test_gain_bg_nbd"] > 0
+    assert fitted.figures["test_auroc_rfm"] > fitted.figures["test_auroc_recency"] - 0.02
     assert list(fitted.scorer.bands) == sorted(fitted.scorer.bands)
     x, _, _ = churn.rows("test")
     found = fitted.scorer.explain(x[:50])

@@ -66,6 +66,7 @@ CHURN_90D = Task(
         left_out=UNBOUNDED,
         baselines={"recency": ("visit_days_since", "up")},
         rhythm=True,
+        rfm=("visit_days_since", "visit_count_365d", "fee_sum_365d"),
     ),
 )
 
@@ -100,5 +101,6 @@ CHURN_LOGIN_30D = Task(
         ),
         left_out=UNBOUNDED,
         baselines={"recency": ("online_days_since", "up")},
+        rfm=("online_days_since", "online_count_90d", "fee_sum_365d"),
     ),
 )

@@ -39,6 +39,7 @@ def churn_interval(values: RevisitValues) -> Task:
             core=("revisit_overrun", *inputs.core),
             left_out=tuple(name for name in UNBOUNDED if name != "revisit_overrun"),
             baselines=dict(inputs.baselines),
+            rfm=inputs.rfm,
         ),
         own=(DUE,),
     )
