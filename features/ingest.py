@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,11 +15,16 @@ import typer
 from features.errors import InputError
 
 if TYPE_CHECKING:
+    from features.identity.surrogates import Surrogates
     from features.report import Report
 
 app = typer.Typer(no_args_is_help=True, help="Raw files into a lake; what is not believed is set aside with a reason.")
 Lake = Annotated[Path, typer.Option(help="Folder of the lake; made where it is missing.")]
 
+System = Annotated[
+    str,
+    typer.Option(help="Identity system of the ids (his, say): surrogates stand for them, one person is one record."),
+]
 Zone = Annotated[
     str | None, typer.Option(help="Time zone of times without an offset: America/New_York, say; absent: params.yaml.")
 ]
@@ -38,23 +44,26 @@ def ingest(source: str, folder: Path, lake: Path, **options: Any) -> Report:
     lake
         Folder of the lake.
     options
-        Those of the source's own command: ``zone`` of omop, say.
+        Those of the source's own command: ``zone`` of omop, say. A source whose ids are those of an
+        identity ``system`` gets surrogates from the identity map of the state folder.
 
     Raises
     ------
     InputError
-        No such source or folder, a file that cannot be read to its end, no room on the disk. The
+        No such source, folder or identity system, a file that cannot be read to its end, no room on the disk. The
         lake stands as it was.
     """
     from features.intake import Intake
+    from features.sources import Identified
     from features.sources import source as source_of
     from features.sources.draft import Tally
 
     folder, tally = folder.resolve(), Tally()
     label = re.sub(r"\W+", "_", folder.name.split(".")[0]).strip("_") or "files"
-    opened = source_of(source)(folder, tally, **options)
+    opened, name = source_of(source)(folder, tally, **options), f"{source}-{label}"
+    surrogates = _surrogates(opened.system, name) if isinstance(opened, Identified) and opened.system else None
     try:
-        return Intake(opened, tally, f"{source}-{label}", lake).run()
+        return Intake(opened, tally, name, lake, surrogates).run()
     except OSError as error:
         raise InputError(
             f"cannot write: {error.strerror}", where=str(lake), remedy="make room or choose another folder"
@@ -63,10 +72,12 @@ def ingest(source: str, folder: Path, lake: Path, **options: Any) -> Report:
 
 @app.command()
 def fhir(
-    folder: Annotated[Path, typer.Argument(help="FHIR R4: Bulk NDJSON or Bundles, plain or .gz.")], lake: Lake
+    folder: Annotated[Path, typer.Argument(help="FHIR R4: Bulk NDJSON or Bundles, plain or .gz.")],
+    lake: Lake,
+    system: System = "",
 ) -> None:
     """FHIR R4 resources."""
-    _told("fhir", folder, lake)
+    _told("fhir", folder, lake, system=system)
 
 
 @app.command()
@@ -92,9 +103,10 @@ def tabular(
     folder: Annotated[Path, typer.Argument(help="CSV, Parquet or Excel files, and mapping.yaml among them.")],
     lake: Lake,
     mapping: Annotated[Path | None, typer.Option(help="The mapping, where it is not in the folder.")] = None,
+    system: System = "",
 ) -> None:
     """Any tables of HIS, EMR or LIS, read by a mapping."""
-    _told("tabular", folder, lake, mapping=mapping)
+    _told("tabular", folder, lake, mapping=mapping, system=system)
 
 
 @app.command()
@@ -149,6 +161,19 @@ def codes(
         raise InputError("nothing was asked for", where="codes", remedy="add --unmapped")
     count, rows = write_unmapped(lake, out)
     typer.echo(f"{count:,} codes on {rows:,} rows are in no codelist: {out}")
+
+
+def _surrogates(system: str, name: str) -> Surrogates:
+    """Open the identity map of the state folder, made where there is none."""
+    from features.identity.commands import DEFAULT, NAME, known_system
+    from features.identity.keyfile import IdentityKeyFile
+    from features.identity.surrogates import Surrogates
+    from features.identity.vault import Vault
+
+    known_system(system, f"ingest {name}")
+    home = Path(os.environ.get("CAREPATH_HOME", DEFAULT))
+    vault = Vault(home / NAME, IdentityKeyFile(create=not (home / NAME).exists()))
+    return Surrogates(vault, system, home / f"to_review-{name}.csv")
 
 
 def _told(source: str, folder: Path, lake: Path, **options: Any) -> None:

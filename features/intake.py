@@ -23,6 +23,9 @@ from features.codemap import read_codemap
 from features.coding import codelist_of, codelists, in_units, ingredient
 from features.columns import arrow, plain, told
 from features.conflicts import Conflicts
+from features.identity.replace import settle
+from features.identity.surrogates import Surrogates
+from features.lake import Lake
 from features.observing import Observing
 from features.pressure import inverted, reading
 from features.progress import track
@@ -30,7 +33,7 @@ from features.quality import CHECKS, MISSING, Batch, judge, meaning
 from features.report import Report
 from features.report_page import page
 from features.schema import EVENT_TABLES, TABLES, table
-from features.sources import Catalogued, Source, Watching
+from features.sources import Catalogued, Identified, Source, Watching
 from features.sources.draft import Draft, Period, Refusal, Tally
 from features.sources.timing import timing
 from features.spool import ROWS, Spool
@@ -59,10 +62,15 @@ class Intake:
         Names the files of this ingest in the lake; the same name replaces what it wrote before.
     lake
         The lake's folder; it is made where it is missing.
+    surrogates
+        What takes the place of the source's ids; None where they stay as they are.
     """
 
-    def __init__(self, source: Source, tally: Tally, name: str, lake: Path) -> None:
+    def __init__(
+        self, source: Source, tally: Tally, name: str, lake: Path, surrogates: Surrogates | None = None
+    ) -> None:
         self.source, self.tally, self.name, self.lake = source, tally, name, lake
+        self.surrogates, self.ids = surrogates, set[str]()
         self.work = lake / f".ingest-{name}"
         self.codemap = read_codemap(lake)
         self.report = Report(source.name, name, tally.read, tally.unread, self.codemap.digest)
@@ -87,13 +95,16 @@ class Intake:
             (self.work / part).mkdir(parents=True)
         try:
             events = self._spool(self.source.events(), [name for name in EVENT_TABLES if name not in PERSONAL])
+            self._learn()
             held = self._persons_of_lake()
-            self.births = held | {
-                name: birth for name, birth in self.source.births.items() if birth or name not in held
-            }
+            births = {self._name(own): birth for own, birth in self.source.births.items()}
+            self.births = held | {name: birth for name, birth in births.items() if birth or name not in held}
             for spool in track(events, "checking", total=len(events)):
                 self._land(spool)
-            for spool in self._spool(self.source.persons(self.first_contact), PERSONAL):
+            contacts = self.first_contact if self.surrogates is None else self.surrogates.first(self.first_contact)
+            persons = self._spool(self.source.persons(contacts), PERSONAL)
+            self._learn()
+            for spool in persons:
                 self._land(spool)
             self._observed()
             self._contents()
@@ -103,6 +114,17 @@ class Intake:
             self._close_asides()
             shutil.rmtree(self.work, ignore_errors=True)
         return self.report
+
+    def _learn(self) -> None:
+        """Give surrogates to whoever was met; persons who proved to be others are so in the lake as well."""
+        if self.surrogates is not None:
+            persons = self.source.identities() if isinstance(self.source, Identified) else ()
+            self.surrogates.learn(persons, self.ids | self.source.births.keys())
+            settle(Lake(self.lake), self.surrogates.vault.merges())
+            self.report.identities = self.surrogates.told
+
+    def _name(self, own: str) -> str:
+        return own if self.surrogates is None else self.surrogates.of(own)
 
     def _close_asides(self) -> None:
         for place in self.asides.values():
@@ -114,6 +136,8 @@ class Intake:
         spools = {name: Spool(self.work / "spool" / f"{name}.parquet", name) for name in names}
         for draft in drafts:
             spools[draft.table].append(draft)
+            if self.surrogates is not None and (own := draft.values.get("patient_id")) is not None:
+                self.ids.add(str(own))
             if draft.table == "encounters" and (start := draft.values.get("time")) is not None:
                 end = draft.values.get("end")
                 self.stays[draft.values.get("event_id", "")] = (start, MISSING if end is None else end)
@@ -133,6 +157,8 @@ class Intake:
         for drafted in spool.batches():
             self.report.drafted[spool.name] += drafted.num_rows
             columns = {name: plain(drafted.column(name)) for name in drafted.schema.names}
+            if self.surrogates is not None:
+                self.surrogates.rename(columns)
             batch = self._seen(spool.name, columns, contradictions, *conflicts.of(drafted))
             verdict = judge(spool.name, batch)
             self._set_aside(spool.name, columns, verdict)
@@ -181,7 +207,8 @@ class Intake:
             columns["value"], columns["unit"], read = in_units(lists, columns["value"], columns["unit"])
             pressure = np.flatnonzero((names == "systolic") | (names == "diastolic"))
             if len(contradictions) and len(pressure):
-                keys = reading(patients[pressure], columns["_time"][pressure], columns["_panel"][pressure])
+                own = columns.get("_own", patients)
+                keys = reading(own[pressure], columns["_time"][pressure], columns["_panel"][pressure])
                 contradicted[pressure] = np.isin(keys, contradictions)
         births = [self.births.get(patient) for patient in patients]
         birth = np.array([MISSING if each is None else each for each in births], np.int64)

@@ -31,6 +31,8 @@ class Report:
     quarantined: Counter[tuple[str, str]] = field(default_factory=Counter)
     unmapped: Unmapped = field(default_factory=Counter)
     years: Counter[tuple[str, int]] = field(default_factory=Counter)
+    identities: str = ""
+    """What the matching of persons came to, in one line; empty where ids stay as they are."""
 
     def document(self) -> dict[str, Any]:
         """Return the report as JSON: report.json."""
@@ -82,4 +84,6 @@ class Report:
             lines += ["", f"{'quarantined':<18}{'reason':<28}{'rows':>8}  meaning"]
             for table, reasons in told["quarantined"].items():
                 lines += [f"{table:<18}{reason:<28}{count:>8,}  {meaning(reason)}" for reason, count in reasons.items()]
+        if self.identities:
+            lines += ["", self.identities]
         return lines

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +11,6 @@ import typer
 from features.errors import InputError
 
 if TYPE_CHECKING:
-    from features.identity.match import Near
     from features.identity.person import Person
 
 app = typer.Typer(no_args_is_help=True, help="One person, one record: the encrypted map of a hospital's own ids.")
@@ -42,13 +39,14 @@ def match_files(
 ) -> None:
     """Match persons across systems and keep who is who; what nearly agrees goes to the review list."""
     from features.identity.keyfile import IdentityKeyFile
+    from features.identity.surrogates import write_review
     from features.identity.vault import Vault
 
     persons = [person for file in files for person in _persons(file, system)]
     vault = Vault(home / NAME, IdentityKeyFile(key, create=not (home / NAME).exists()))
     learnt = vault.learn(persons)
     vault.close()
-    _write(review, learnt.matched.near)
+    write_review(review, learnt.matched.near)
     typer.echo(f"{learnt.entries:,} entries are {learnt.people:,} people: {learnt.new:,} new, {learnt.merged:,} merged")
     typer.echo(f"to review: {len(learnt.matched.near):,} ({review})")
 
@@ -67,7 +65,7 @@ def replace(
     from features.identity.vault import Vault
     from features.lake import Lake
 
-    _known(system, "--system")
+    known_system(system, "--system")
     vault = Vault(home / NAME, IdentityKeyFile(key, create=not (home / NAME).exists()))
     ids, people = replaced(Lake(lake), out, vault, system)
     vault.close()
@@ -92,29 +90,13 @@ def _persons(file: Path, system: str) -> Iterator[Person]:
         if value is None:
             raise InputError("says no id", where=f"identities {file.name} row {row}")
         chosen = own or system
-        _known(chosen, f"identities {file.name} row {row}")
+        known_system(chosen, f"identities {file.name} row {row}")
         yield Person.of(chosen, value, name, number, phone)
 
 
-def _known(system: str, where: str) -> None:
+def known_system(system: str, where: str) -> None:
+    """Refuse a system that params.yaml does not list."""
     from features.params import general
 
     if system not in general().identity_systems:
         raise InputError("no such identity system", where=where, given=system, known=general().identity_systems)
-
-
-def _write(file: Path, near: tuple[Near, ...]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.unlink(missing_ok=True)
-    opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(opened, "w", encoding="utf-8-sig", newline="") as out:
-        writer = csv.writer(out)
-        writer.writerow(("why", "system", "value", "other_system", "other_value"))
-        for each in near:
-            other = each.other.key if each.other else ("", "")
-            writer.writerow((each.why, *map(_plain, (*each.one.key, *other))))
-
-
-def _plain(cell: str) -> str:
-    """Keep a spreadsheet from reading a cell as a formula."""
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.errors import InputError
 from features.identity.person import Person
+from features.identity.surrogates import renamed
 from features.identity.vault import Vault
 from features.lake import Lake
 from features.progress import track
@@ -41,17 +45,31 @@ def replace(lake: Lake, out: Path, vault: Vault, system: str) -> tuple[int, int]
     if out.exists() and any(out.iterdir()):
         raise InputError("is not empty", where=f"--out {out.name}", remedy="name a new folder")
     surrogates = _surrogates(lake, vault, system)
+
+    def token(own: str) -> str:
+        return hashlib.sha256(vault.token(system, own)).hexdigest()[:16]
+
     fresh = out.with_name(f".{out.name}.{os.getpid()}")
     for name in track(lake.tables(), "replace"):
         for number, file in enumerate(lake.files[name]):
             place = fresh / name / f"part-{number:05d}.parquet"
             place.parent.mkdir(parents=True, exist_ok=True)
-            _copy(file, place, surrogates)
+            _copy(file, place, surrogates, token)
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.exists():
         out.rmdir()
     fresh.rename(out)
     return len(surrogates), len(set(surrogates.values()))
+
+
+def settle(lake: Lake, merges: Mapping[str, str]) -> int:
+    """Write anew the files of a lake that hold surrogates of persons who proved to be others; return how many."""
+    files = [file for each in lake.files.values() for file in each if merges and merges.keys() & _ids(file)]
+    for file in files:
+        fresh = file.with_name(f".{file.name}.{os.getpid()}")
+        _copy(file, fresh, merges)
+        fresh.replace(file)
+    return len(files)
 
 
 def _surrogates(lake: Lake, vault: Vault, system: str) -> dict[str, str]:
@@ -75,13 +93,18 @@ def _named(file: Path) -> list[str]:
     return [name for name in ("patient_id", "patient") if name in names]
 
 
-def _copy(file: Path, place: Path, surrogates: dict[str, str]) -> None:
+def _copy(file: Path, place: Path, surrogates: Mapping[str, str], token: Callable[[str], str] | None = None) -> None:
+    """Copy a file with others in place of its patients; ``token`` says what stands for one in an event's name."""
     own, writer = _named(file), None
     for batch in pq.ParquetFile(file).iter_batches(_ROWS):
         rows = pa.Table.from_batches([batch])
         for name in own:
             ids = rows[name].cast(pa.string()).to_pylist()
-            given = pa.array([None if each is None else surrogates[each] for each in ids], pa.string())
+            if token is not None and "event_id" in rows.column_names:
+                events = rows["event_id"].cast(pa.string()).to_numpy(zero_copy_only=False).astype(object)
+                told = renamed(events, np.array(ids, object), token)
+                rows = rows.set_column(rows.column_names.index("event_id"), "event_id", pa.array(told, pa.string()))
+            given = pa.array([None if each is None else surrogates.get(each, each) for each in ids], pa.string())
             rows = rows.set_column(rows.column_names.index(name), name, given)
         writer = writer or pq.ParquetWriter(place, rows.schema)
         writer.write_table(rows)

@@ -93,7 +93,7 @@ class Vault:
         merged = {key: _joined(known[key][0], person) if key in known else person for key, person in fresh.items()}
         every = {**{key: person for key, (person, _) in known.items()}, **merged}
         matched = match(every.values())
-        into, new, gone = dict(self._db.execute("SELECT gone, into_id FROM merges")), 0, 0
+        into, new, gone = self.merges(), 0, 0
         self._db.execute("BEGIN IMMEDIATE")
         try:
             order = self._order()
@@ -118,7 +118,7 @@ class Vault:
 
     def resolve(self, system: str, value: str) -> Resolved:
         """Return what one system's id stands for now."""
-        token = self._token(system, value.strip())
+        token = self.token(system, value.strip())
         row = self._db.execute("SELECT sealed FROM ids WHERE token = ?", (token,)).fetchone()
         if row is None:
             return Resolved(None)
@@ -138,7 +138,7 @@ class Vault:
         """Delete every id that leads to a surrogate, overwritten in the file; return how many there were."""
         gone = {row[0] for row in self._db.execute("SELECT gone FROM merges WHERE into_id = ?", (patient_id,))}
         tokens = [
-            self._token(person.system, person.value)
+            self.token(person.system, person.value)
             for person, surrogate in self._entries()
             if surrogate in {patient_id, *gone}
         ]
@@ -160,7 +160,7 @@ class Vault:
         return order
 
     def _keep(self, person: Person, surrogate: str) -> None:
-        token, nonce = self._token(person.system, person.value), secrets.token_bytes(_NONCE)
+        token, nonce = self.token(person.system, person.value), secrets.token_bytes(_NONCE)
         row = self._db.execute("SELECT sealed FROM ids WHERE token = ?", (token,)).fetchone()
         learnt = self._told(token, row[0])["learnt"] if row else self._count()
         told = json.dumps(asdict(person) | {"surrogate": surrogate, "learnt": learnt}, ensure_ascii=False)
@@ -172,7 +172,12 @@ class Vault:
     def _count(self) -> int:
         return int(self._db.execute("SELECT count(*) FROM ids").fetchone()[0])
 
-    def _token(self, system: str, value: str) -> bytes:
+    def merges(self) -> dict[str, str]:
+        """Return surrogates that stand for nobody any more -> the one that stands for the person."""
+        return dict(self._db.execute("SELECT gone, into_id FROM merges"))
+
+    def token(self, system: str, value: str) -> bytes:
+        """Return an id encrypted under AES-SIV: the same bytes each time, and nobody without the key can try ids."""
         return self._siv.encrypt(f"{system}\n{value}".encode(), None)
 
     def _opened(self, token: bytes, sealed: bytes) -> tuple[Person, str]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from features.errors import InputError
 from features.hospital import hospital
+from features.identity.person import Person
 from features.sources.cdnow import Cdnow
 from features.sources.deskdrop import Deskdrop
 from features.sources.draft import Draft, Period, Tally
@@ -51,6 +52,20 @@ class Catalogued(Protocol):
 
     def contents(self) -> pa.Table:
         """Return the canonical table ``contents``."""
+        ...
+
+
+@runtime_checkable
+class Identified(Protocol):
+    """A source whose ids are those of an identity system, and that may say more of the persons."""
+
+    @property
+    def system(self) -> str:
+        """Identity system of the ids; empty where they stay as they are."""
+        ...
+
+    def identities(self) -> Iterator[Person]:
+        """Yield what is said of every person, once the events have been read."""
         ...
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
+from features.identity.person import Person
 from features.progress import track
 from features.sources.draft import Draft, Refusal, Tally
 from features.sources.fhir import clinical, visits
@@ -31,8 +32,8 @@ _MEDICINES: dict[str, Callable[[Json, Record, Mapping[str, Json]], Iterator[Draf
 class Fhir:
     """A folder of FHIR resources as canonical rows, streamed; the persons alone are held in memory.
 
-    Names, telephone numbers and record numbers are never read, and of an address the county's code
-    alone is kept; patient_id is the resource's logical id, which names nobody.
+    Of an address the county's code alone is kept; patient_id is the resource's logical id. Names,
+    telephone numbers and identity numbers are read for the identity map alone, and only where a system is named.
 
     Parameters
     ----------
@@ -40,6 +41,8 @@ class Fhir:
         Where the files are, at any depth; or one file.
     tally
         Gathers what was read, what was not, and what was refused.
+    system
+        Identity system of the logical ids, so that surrogates stand for them; empty to keep them.
     """
 
     name: ClassVar[str] = "fhir"
@@ -52,8 +55,8 @@ class Fhir:
         "care_plans": ("CarePlan",),
     }
 
-    def __init__(self, folder: Path, tally: Tally) -> None:
-        self.folder, self.tally, self.people = folder, tally, People()
+    def __init__(self, folder: Path, tally: Tally, system: str = "") -> None:
+        self.folder, self.tally, self.system, self.people = folder, tally, system, People(system=system)
         found = paths(folder)
         self.paths = sorted(found, key=lambda path: first_kind(path) != "Medication")
         self.medicines: dict[str, Json] = {}
@@ -79,6 +82,10 @@ class Fhir:
     def persons(self, first_contact: Mapping[str, int]) -> Iterator[Draft]:
         """Yield patients and family history, known from the first contact on."""
         yield from self.people.drafts(first_contact)
+
+    def identities(self) -> Iterator[Person]:
+        """Yield what is said of every person, once the events have been read."""
+        yield from self.people.identities.values()
 
     def _drafts(self, record: Record) -> Iterator[Draft]:
         resource = record.resource

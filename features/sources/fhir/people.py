@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from features.codes.region import region_code
+from features.identity.person import Person as Identity
 from features.sources.draft import Draft, versions
 from features.sources.fhir.elements import Json, When, coded, reference, single, updated, version, when, words
 from features.sources.fhir.files import Record
+from features.sources.fhir.naming import identity
 
 _SEXES = frozenset(("female", "male", "other", "unknown"))
 _RELATIONS = {
@@ -54,6 +56,9 @@ class People:
 
     persons: dict[str, Person] = field(default_factory=dict)
     insurance: dict[str, list[tuple[int, str | None]]] = field(default_factory=dict)
+    system: str = ""
+    """Identity system of the ids; empty where they stay as they are, and nothing else of a person is looked at."""
+    identities: dict[str, Identity] = field(default_factory=dict)
     relatives: list[Relative] = field(default_factory=list)
 
     def patient(self, resource: Json, at: Record) -> None:
@@ -63,6 +68,8 @@ class People:
         kept = self.persons.get(resource["id"])
         if kept is not None and kept.number > number:
             return
+        if self.system:
+            self.identities[str(resource["id"])] = identity(self.system, resource)
         sex = resource.get("gender")
         self.persons[str(resource["id"])] = Person(
             birth=when(resource.get("birthDate")),

@@ -12,12 +12,13 @@ import pyarrow as pa
 
 from features.codes.region import region_code
 from features.errors import InputError
+from features.identity.person import Person
 from features.progress import track
 from features.schema import Column, table
 from features.sources.dates import When, written, zone_named
 from features.sources.draft import Draft, Refusal, Tally
 from features.sources.sheet import Sheet
-from features.sources.tabular.mapping import Cell, Part, files, found, read_mapping
+from features.sources.tabular.mapping import NAMING, Cell, Part, files, found, read_mapping
 from features.sources.tabular.words import NO, WORDS, YES
 
 _NUMBER = re.compile(r"([<>≤≥]=?|[＜＞])?\s*([-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*([↑↓HL]*)?")
@@ -25,6 +26,8 @@ _LISTED = re.compile(r"[,;|，；、]\s*")
 _LONGEST_ANSWER = 64
 _BOOKED = ("encounters", "care_plans")
 _BESIDE = {name: Column(name, "string", "names what the row belongs to") for name in ("encounter", "panel")}
+
+_NAMING = {name: Column(name, "string", "for the identity map alone") for name in NAMING}
 
 
 class Tabular:
@@ -38,16 +41,18 @@ class Tabular:
         Gathers what was read and what was refused.
     mapping
         The mapping's file; None for the YAML file in the folder.
+    system
+        Identity system of the ids, over that of the mapping; with none they stay as they are.
 
     Raises
     ------
     InputError
-        A file, sheet or column that the mapping names is not there.
+        A file, sheet or column that the mapping names is not there; persons are named without their system.
     """
 
     name: ClassVar[str] = "tabular"
 
-    def __init__(self, folder: Path, tally: Tally, mapping: Path | None = None) -> None:
+    def __init__(self, folder: Path, tally: Tally, mapping: Path | None = None, system: str = "") -> None:
         self.tally = tally
         self.folder = folder.parent if folder.is_file() else folder
         if not self.folder.is_dir():
@@ -60,6 +65,13 @@ class Tabular:
             for place, part in enumerate(self.mapping.tables)
             for path in files(self.folder, part, f"{chosen.name} tables.{place}")
         ]
+        self.system = system or self.mapping.system
+        named = [each.part for each in self._of("patients") if set(NAMING) & each.part.columns.keys()]
+        if named and not self.system:
+            raise InputError(
+                "names persons, and not whose ids these are", where=chosen.name, remedy="add 'system: his'"
+            )
+        self._named: dict[str, Person] = {}
         self.people = [draft for part in self._of("patients") for draft in self._drafts(part)]
 
     @property
@@ -92,6 +104,10 @@ class Tabular:
             for draft in self._drafts(part):
                 begun = first_contact.get(str(draft.values.get("patient_id")))
                 yield draft._replace(values={"time": begun, "known_at": begun, **draft.values})
+
+    def identities(self) -> Iterator[Person]:
+        """Yield what the patients' files say of every person."""
+        yield from self._named.values()
 
     def contents(self) -> pa.Table:
         """Return the table contents: the rows of its files, the last of an item that comes twice."""
@@ -141,6 +157,10 @@ class Tabular:
         if "value" in values:
             values["value"], said = values["value"]
             values.setdefault("text", said)
+        said = {each: values.pop(each, None) for each in NAMING}
+        if name == "patients" and self.system and "patient_id" in values:
+            own = values["patient_id"]
+            self._named[own] = Person.of(self.system, own, said["name"], said["identity_number"], said["phone"])
         _settle(values, name in _BOOKED)
         visit, panel = values.pop("encounter", None), values.pop("panel", None)
         encounter = None if visit is None else f"visit/{visit}"
@@ -211,7 +231,7 @@ class _Opened:
     def __init__(self, part: Part, sheet: Sheet, mapping: str) -> None:
         self.part, self.sheet = part, sheet
         known = {each.name: each for each in table(part.table).columns}
-        self.cells = [((known | _BESIDE)[name], cell) for name, cell in part.columns.items()]
+        self.cells = [((known | _BESIDE | _NAMING)[name], cell) for name, cell in part.columns.items()]
         self.wanted = [cell.column for _, cell in self.cells] + list(part.wide)
         for name in self.wanted:
             if name is not None and name not in sheet.columns:

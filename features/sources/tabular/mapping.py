@@ -16,6 +16,8 @@ from features.sources.sheet import ENDINGS
 KNOWN = tuple(name for name in TABLES if name != "observed")
 _BESIDE = ("encounter", "panel")
 """What a row may name beside the columns of its table: the visit and the reading that it belongs to."""
+NAMING = ("name", "identity_number", "phone")
+"""What a row of patients may say for the identity map; it is never written to a lake."""
 
 
 class _Strict(BaseModel):
@@ -88,9 +90,10 @@ class Part(_Strict):
 
 
 class Mapping(_Strict):
-    """The whole of it: the zone of times without an offset, and the parts."""
+    """The whole of it: the zone of times without an offset, whose ids these are (for the identity map), the parts."""
 
     zone: str | None = None
+    system: str = ""
     tables: tuple[Part, ...]
 
 
@@ -113,7 +116,7 @@ def read_mapping(path: Path) -> Mapping:
         where = f"{path.name} tables.{place} ({part.file})"
         if part.table not in KNOWN:
             raise InputError(f"no table '{part.table}'", where=where, given=part.table, known=KNOWN)
-        known = (*table(part.table).names, *_BESIDE)
+        known = (*table(part.table).names, *_BESIDE, *(NAMING if part.table == "patients" else ()))
         for name in part.columns:
             if name not in known:
                 raise InputError(f"table {part.table} has no column '{name}'", where=where, given=name, known=known)
