@@ -186,10 +186,13 @@ class Bulk:
             question = Question(patient, tuple(self._served), self._purpose, self._at, now, self._asker)
             drafts = [Draft(question, served, consent, None, epoch) for served in self._served.values()]
             found.append((patient, drafts))
+            ill = self._purpose in self._rules.withheld_when_acute and self._models.acute(chunk.vectors[place])
             for name, draft in zip(self._served, drafts, strict=True):
                 draft.header["lake"] = self._lake.digest
                 if sealed or consent.refusal:
                     draft.refuse("sealed" if sealed else consent.refusal or "")
+                elif ill:
+                    draft.refuse("acute_flag")
                 elif self._served[name].exploratory:
                     draft.refuse("exploratory_model")
                 else:

@@ -147,6 +147,8 @@ def judge(
     consent = standing(consents, question.purpose, question.now, born, rules)
     refused = "sealed" if sealed else "unknown_patient" if not question.known else consent.refusal
     row = np.empty(0) if refused or chart is None else chart.vector(question.at)
+    if refused is None and question.purpose in rules.withheld_when_acute and models.acute(row):
+        refused = "acute_flag"
     stale, too_old = ([], False) if refused else fresh(question.at)
     drafts, origins = [], None
     for name in question.tasks:

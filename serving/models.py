@@ -19,6 +19,8 @@ from features.derived import Derived
 from features.errors import InputError
 from features.group import FeatureGroup
 from features.plan import Plan, compile_plan
+from features.tagging.health import ACUTE, acute
+from features.tags import tags
 from serving.approvals import folder
 from serving.journal import log, where
 from serving.production import Standing
@@ -227,6 +229,10 @@ class Models:
         """Return some features as columns of one row, as cohort criteria read them."""
         return {name: vector[self._places[name]][None] for name in names}
 
+    def acute(self, vector: np.ndarray) -> bool:
+        """Say whether a vector of the plan speaks of acute illness."""
+        return bool(acute(tags().values, *self.columns(vector, ACUTE).values())[0])
+
     def unsound(self) -> tuple[str, ...]:
         """Return the tasks whose model was refused or no longer explains its golden rows."""
         wrong = list(self.refused)
@@ -299,6 +305,7 @@ def _plan(served: tuple[Served, ...]) -> Plan:
     every = (*served, *(each.challenger for each in served if each.challenger is not None))
     wanted = [name for each in every if each.from_history for name in each.scorer.spec.names]
     wanted += [name for each in served if each.task.questionnaire is None for name in each.task.cohort.needs]
+    wanted += ACUTE if any(each.from_history for each in served) else ()
     return compile_plan(_declared(tuple(each.task for each in served)), tuple(dict.fromkeys(wanted)))
 
 

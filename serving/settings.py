@@ -82,6 +82,8 @@ class Serving(Values):
         Age below which a guardian must have consented.
     private_channels
         Channels that only the patient sees; sensitive topics go to no other.
+    withheld_when_acute
+        Purposes that are refused while signs of acute illness stand; care goes on.
     stale_after_days, refuse_after_days
         Per canonical table, days without any new row after which answers say so, or are refused.
     """
@@ -103,6 +105,7 @@ class Serving(Values):
     retention: Retention
     guardian_below_years: float
     private_channels: tuple[str, ...]
+    withheld_when_acute: tuple[str, ...]
     stale_after_days: dict[str, float]
     refuse_after_days: dict[str, float]
 
