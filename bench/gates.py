@@ -1,6 +1,9 @@
 """What the gates detect and how often they alarm at nothing: flipped labels, missed groups, null data.
 
-python -m bench.gates --seeds 200
+python -m bench.gates
+
+Needs about five minutes of one core. A share of 200 seeds has a standard error of .015 at .95, a power
+from 100 seeds one of .05 at most.
 """
 
 from __future__ import annotations
@@ -86,7 +89,8 @@ def null(seeds: int, rows: int, values: EvaluationValues) -> tuple[float, float]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("--seeds", type=int, default=200, help="of the null data")
+    parser.add_argument("--power", type=int, default=100, help="seeds of each gap")
     parser.add_argument("--months", type=int, default=100)
     parser.add_argument("--rows", type=int, default=2000, help="patients a month, and rows of the null data")
     parser.add_argument("--replicates", type=int, default=200)
@@ -97,14 +101,13 @@ def main() -> None:
     for prevalence in (0.02, 0.10, 0.35):
         for share in (0.02, 0.05, 0.10):
             caught, false = flips(prevalence, share, given.months, given.rows, 1)
-            print(
-                f"  prevalence {prevalence:.2f}, {share:.0%} flipped: detected {caught:.2f}, false {false:.4f} a month"
-            )
-    print(f"a group with a lower true positive rate, {given.seeds} seeds")
+            told = f"detected {caught:.2f}, false {false:.4f} a clean month ({23 * given.months} of them)"
+            print(f"  prevalence {prevalence:.2f}, {share:.0%} flipped: {told}", flush=True)
+    print(f"a group with a lower true positive rate, {given.power} seeds")
     for n in (200, 1000):
         for gap in (0.0, 0.10, 0.20):
-            warned, blocked = gaps(gap, n, given.seeds, values)
-            print(f"  n {n}, gap {gap:.2f}: warns or blocks {warned:.2f}, blocks {blocked:.2f}")
+            warned, blocked = gaps(gap, n, given.power, values)
+            print(f"  n {n}, gap {gap:.2f}: warns or blocks {warned:.2f}, blocks {blocked:.2f}", flush=True)
     passed, unblocked = null(given.seeds, given.rows, values)
     print(f"null data, {given.seeds} seeds: passes every group {passed:.3f}, is not blocked {unblocked:.3f}")
     print(f"{time.perf_counter() - start:.0f} s")
