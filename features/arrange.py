@@ -15,7 +15,7 @@ LONGS = types.Array(types.int64, 1, "C", readonly=True)
 INTS = types.Array(types.int32, 1, "C", readonly=True)
 BYTES = types.Array(types.uint8, 1, "C", readonly=True)
 _OWN_LONGS = types.Array(types.int64, 1, "C")
-_HASHES = types.Array(types.uint64, 1, "C", readonly=True)
+HASHES = types.Array(types.uint64, 1, "C", readonly=True)
 NEVER = np.int64(2**63 - 1)
 
 
@@ -77,7 +77,7 @@ def _sort(order, starts, time, at, text):  # type: ignore[no-untyped-def]
 
 
 @njit(types.Array(types.uint64, 1, "C")(LONGS, BYTES), cache=True, nogil=True)
-def _hashed(at, text):  # type: ignore[no-untyped-def]
+def hashed(at, text):  # type: ignore[no-untyped-def]
     """Return a hash of every id, read in the order in which they lie."""
     found = np.empty(len(at) - 1, np.uint64)
     for row in range(len(found)):
@@ -89,7 +89,7 @@ def _hashed(at, text):  # type: ignore[no-untyped-def]
 
 
 @njit(types.Tuple((types.Array(types.int64, 1, "C"), types.Array(types.int64, 1, "C")))(INTS, types.int64), cache=True)
-def _dealt(patient, patients):  # type: ignore[no-untyped-def]
+def dealt(patient, patients):  # type: ignore[no-untyped-def]
     """Counting sort by patient: (order, starts); rows of patient -1 are left out."""
     starts = np.zeros(patients + 1, np.int64)
     for row in range(len(patient)):
@@ -114,7 +114,7 @@ def _replaces(one, other, version, known, rank):  # type: ignore[no-untyped-def]
     return rank[one] > rank[other]
 
 
-@njit(types.int64(_OWN_LONGS, LONGS, _HASHES, LONGS, BYTES, LONGS, LONGS, INTS, _OWN_LONGS), cache=True, nogil=True)
+@njit(types.int64(_OWN_LONGS, LONGS, HASHES, LONGS, BYTES, LONGS, LONGS, INTS, _OWN_LONGS), cache=True, nogil=True)
 def _superseded(order, starts, hashes, at, text, version, known, rank, until):  # type: ignore[no-untyped-def]
     """Fill ``until``; return how many rows share event_id, version, known_at and rank with another."""
     most = 1
@@ -185,8 +185,8 @@ def arrange(
         Rows by patient, time and event_id; (patients + 1,) where each patient's begin; (n,) the
         instant each row stops being visible; and the number of pairs that nothing told apart.
     """
-    order, starts = _dealt(patient, patients)
+    order, starts = dealt(patient, patients)
     _sort(order, starts, time, id_at, id_text)
     until = np.full(len(patient), NEVER)
-    tied = _superseded(order, starts, _hashed(id_at, id_text), id_at, id_text, version, known, rank, until)
+    tied = _superseded(order, starts, hashed(id_at, id_text), id_at, id_text, version, known, rank, until)
     return order, starts, until, int(tied)

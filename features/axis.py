@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.history import Selection, Value
+from features.roster import whole
 
 Read: TypeAlias = Mapping[str, pa.ChunkedArray]
 """Columns by name, in canonical form."""
@@ -148,11 +149,6 @@ class ListAxis:
 def joined(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return lists of words as one text each."""
     return pc.binary_join(column, _BETWEEN)
-
-
-def whole(column: pa.ChunkedArray) -> pa.Array:
-    """Return a column in one piece."""
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def encoded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:

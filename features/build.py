@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from features.arrange import dealt
 from features.derived import Derived
 from features.errors import InputError
 from features.group import FeatureGroup
@@ -84,8 +85,7 @@ def keep(kept: Kept, lake: Lake, plan: Plan, patients: np.ndarray, at: np.ndarra
     np.ndarray or None
         The vectors where one bucket held them all, else None: they are on disk.
     """
-    ids, which = _coded(patients)
-    columns = _columns(plan)
+    ids, columns = pa.array(patients, pa.string()).dictionary_encode(), _columns(plan)
     parts = lake.parts(columns, len(ids.dictionary), len(at) * len(plan.spec.names))
     if parts == 1:
         found = computed(lake, plan, patients, at)
@@ -94,23 +94,23 @@ def keep(kept: Kept, lake: Lake, plan: Plan, patients: np.ndarray, at: np.ndarra
     with kept.filling(parts) as done:
         left = [part for part in range(parts) if part not in done]
         buckets = lake.buckets(columns, ids.dictionary, parts, done, kept.spread) if left else ()
+        marks = _Marks(ids)
         for part, places, tables in track(buckets, "vectors", total=len(left)):
-            rows, own = _share(ids, which, places)
+            rows, own = marks.of(places)
             kept.put(part, rows, plan.vectors(tables, own, at[rows]))
     return None
 
 
 def computed(lake: Lake, plan: Plan, patients: np.ndarray, at: np.ndarray) -> np.ndarray:
     """Compute (n, features) vectors of landmarks in memory; nothing is kept."""
-    ids, which = _coded(patients)
-    columns = _columns(plan)
+    ids, columns = pa.array(patients, pa.string()).dictionary_encode(), _columns(plan)
     parts = lake.parts(columns, len(ids.dictionary), len(at) * len(plan.spec.names))
     if parts == 1:
         for _, _, tables in lake.buckets(columns, ids.dictionary):
             return plan.vectors(tables, ids, at)
-    out = np.full((len(at), len(plan.spec.names)), np.nan)
+    out, marks = np.empty((len(at), len(plan.spec.names))), _Marks(ids)
     for _, places, tables in track(lake.buckets(columns, ids.dictionary, parts), "vectors", total=parts):
-        rows, own = _share(ids, which, places)
+        rows, own = marks.of(places)
         out[rows] = plan.vectors(tables, own, at[rows])
     return out
 
@@ -184,21 +184,23 @@ def _schema(spec: VectorSpec, told: Mapping[str, str]) -> pa.Schema:
     return pa.schema(fields, metadata={"vector_spec": spec.digest, "vector_spec_json": spec.to_json(), **told})
 
 
-def _coded(patients: np.ndarray) -> tuple[pa.DictionaryArray, np.ndarray]:
-    ids = pa.array(patients, pa.string()).dictionary_encode()
-    return ids, ids.indices.to_numpy().astype(np.int64)
-
-
 def _columns(plan: Plan) -> dict[str, tuple[str, ...]]:
     return {**plan.columns, "observed": OBSERVED}
 
 
-def _share(ids: pa.DictionaryArray, which: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, pa.DictionaryArray]:
-    """Return the landmarks of a bucket's patients, and the patient of each among the bucket's alone."""
-    first, last = places[0], places[-1]
-    rows = np.flatnonzero((which >= first) & (which <= last))
-    own = pa.array((which[rows] - first).astype(np.int32))
-    return rows, pa.DictionaryArray.from_arrays(own, ids.dictionary.slice(first, len(places)))
+class _Marks:
+    """Landmarks by patient, so that those of a bucket are found without a look at the others."""
+
+    def __init__(self, ids: pa.DictionaryArray) -> None:
+        self._patients, self._which = ids.dictionary, ids.indices.to_numpy()
+        self._order, self._starts = dealt(self._which, len(self._patients))
+
+    def of(self, places: np.ndarray) -> tuple[np.ndarray, pa.DictionaryArray]:
+        """Return the landmarks of a bucket's patients, ascending, and the patient of each among these alone."""
+        first, size = int(places[0]), len(places)
+        rows = np.sort(self._order[self._starts[first] : self._starts[first + size]])
+        own = pa.array(self._which[rows] - np.int32(first))
+        return rows, pa.DictionaryArray.from_arrays(own, self._patients.slice(first, size))
 
 
 def _declared(groups: Iterable[FeatureGroup | Derived] | None) -> tuple[FeatureGroup | Derived, ...]:

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import tempfile
 from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from features.canonical import canonical, empty
+from features.dealt import Dealing, Dealt
 from features.errors import InputError
 from features.made import CONTENT, JOINED, Items
+from features.roster import Roster
 from features.schema import EVENT_TABLES, TABLES
 
-ROWS = 6_000_000
+ROWS = 400_000
 """Rows of all tables together that are held in memory at once."""
-CELLS = 48_000_000
+CELLS = 8_000_000
 """Numbers of a vector that are held in memory at once."""
-BATCH = 1 << 20
+BATCH = 1 << 18
 """Rows of one table that are sorted into buckets at once."""
 
 
@@ -145,15 +146,22 @@ class Lake:
             yield 0, places, {name: self.read(name, wanted) for name, wanted in present.items()}
             return
         edges = np.linspace(0, len(patients), parts + 1).astype(np.int64)
-        with tempfile.TemporaryDirectory(prefix="carepath-buckets-") as temporary:
-            sorted_into = folder or Path(temporary)
+        with tempfile.TemporaryDirectory(prefix="carepath-buckets-") as temporary, ExitStack() as opened:
+            dealt_into, roster = folder or Path(temporary), Roster(patients)
             for name, wanted in present.items():
-                if not (sorted_into / name).is_dir():
-                    self._spread(sorted_into, name, wanted, patients, edges)
+                if not (dealt_into / name).is_dir():
+                    rows = (each for file in self.files[name] for each in self._batches(name, file, wanted, words=True))
+                    Dealing(dealt_into / name, name, wanted).deal(rows, roster, edges)
+            tables = {name: opened.enter_context(closing(Dealt(dealt_into / name))) for name in present}
             for part in range(parts):
                 if part not in done:
-                    found = {name: _spread_table(sorted_into, name, part) for name in present}
-                    yield part, places[edges[part] : edges[part + 1]], found
+                    first, last = edges[part], edges[part + 1]
+                    own = patients.slice(first, last - first)
+                    yield (
+                        part,
+                        places[first:last],
+                        {name: each.bucket(part, own, first) for name, each in tables.items()},
+                    )
 
     @cached_property
     def manifest(self) -> dict[str, str]:
@@ -191,7 +199,8 @@ class Lake:
     def _part(self, name: str, file: Path, columns: Sequence[str] | None, patients: pa.Array | None) -> pa.Table:
         try:
             schema = pq.read_schema(file)
-            read = ds.dataset(file, format="parquet").to_table(columns=_stored(name, schema.names, columns))
+            with pq.ParquetFile(file) as opened:
+                read = opened.read(columns=_stored(name, schema.names, columns))
         except (OSError, pa.ArrowInvalid):
             raise self._unreadable(file) from None
         if name == "observed":
@@ -202,41 +211,28 @@ class Lake:
             read = read.filter(keep)
         return self._whole(read, name, columns)
 
-    def _spread(self, folder: Path, name: str, wanted: Sequence[str], patients: pa.Array, edges: np.ndarray) -> None:
-        """Write one table's rows into one file a bucket; the folder has its name once it is whole."""
-        fresh = folder / f".{name}"
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(parents=True)
-        writers: dict[int, pq.ParquetWriter] = {}
-        for file in self.files[name]:
-            for rows in self.batches(name, file, wanted):
-                place = pc.index_in(rows["patient_id"].cast(pa.string()).combine_chunks(), value_set=patients)
-                bucket = np.searchsorted(edges, place.fill_null(-1).to_numpy(), side="right") - 1
-                order = np.argsort(bucket, kind="stable")
-                sorted_rows, bucket = rows.take(pa.array(order)), bucket[order]
-                for part in np.unique(bucket[bucket >= 0]):
-                    low, high = np.searchsorted(bucket, [part, part + 1])
-                    if part not in writers:
-                        path = fresh / f"{int(part)}.parquet"
-                        writers[int(part)] = pq.ParquetWriter(path, rows.schema, compression="lz4")
-                    writers[int(part)].write_table(sorted_rows.slice(low, high - low))
-        for writer in writers.values():
-            writer.close()
-        fresh.replace(folder / name)
-
     def batches(self, name: str, file: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield the rows of one of a table's files in canonical form, BATCH at a time."""
+        for rows in self._batches(name, file, columns):
+            yield _plain(rows)
+
+    def _batches(self, name: str, file: Path, columns: Sequence[str], words: bool = False) -> Iterator[pa.Table]:
+        """Yield the same, words as places in a list of them where that is asked for."""
         try:
-            with pq.ParquetFile(file) as opened:
-                stored = _stored(name, opened.schema_arrow.names, columns)
-                for batch in opened.iter_batches(BATCH, columns=stored):
+            schema = pq.read_schema(file)
+            stored = _stored(name, schema.names, columns)
+            listed = [
+                each.name for each in schema if words and each.name != "event_id" and pa.types.is_string(each.type)
+            ]
+            with pq.ParquetFile(file, read_dictionary=listed) as opened:
+                for batch in opened.iter_batches(BATCH, columns=stored, use_threads=False):
                     yield self._settled(pa.Table.from_batches([batch]), name, columns)
         except (OSError, pa.ArrowInvalid):
             raise self._unreadable(file) from None
 
     def _settled(self, found: pa.Table, name: str, columns: Sequence[str] | None) -> pa.Table:
         read = _named_patient(found) if name == "observed" else found
-        return _plain(self._whole(read, name, columns))
+        return self._whole(read, name, columns)
 
     def _whole(self, read: pa.Table, name: str, columns: Sequence[str] | None) -> pa.Table:
         """Return rows in canonical form, with what the lake knows of the items that they name."""
@@ -275,12 +271,6 @@ def _named_patient(read: pa.Table) -> pa.Table:
     if "patient_id" in read.column_names or "patient" not in read.column_names:
         return read
     return read.rename_columns({"patient": "patient_id"})
-
-
-def _spread_table(folder: Path, name: str, part: int) -> pa.Table:
-    """Return one bucket of a table. It may be empty, and is there: nobody watched is not nothing said."""
-    file = folder / name / f"{part}.parquet"
-    return pq.read_table(file) if file.exists() else empty(name)
 
 
 def _plain(rows: pa.Table) -> pa.Table:

@@ -19,6 +19,7 @@ from features.history import Reduction
 from features.hospital import hospital
 from features.labels import labels, unit
 from features.program import Program
+from features.roster import Roster
 from features.rows import Rows, rows
 from features.schema import EVENT_TABLES
 from features.sweep import sweep
@@ -91,8 +92,9 @@ class Plan:
         observed = tables.get("observed")
         if observed is not None:
             observed = canonical(observed, "observed", OBSERVED)
-        found = {each.table: rows(tables.get(each.table), each, patients) for each in self.programs}
-        return Ready(found, Watch(observed, patients))
+        roster = Roster(patients)
+        found = {each.table: rows(tables.get(each.table), each, roster) for each in self.programs}
+        return Ready(found, Watch(observed, roster))
 
     def swept(self, ready: Ready, which: np.ndarray, at: np.ndarray) -> np.ndarray:
         """Compute vectors from rows made ready.

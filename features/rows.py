@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.arrange import arrange
-from features.axis import Read, encoded, joined, numbers, whole
+from features.axis import Read, encoded, joined, numbers
 from features.canonical import canonical
 from features.made import complete
 from features.program import EVENT_COLUMNS, Program
+from features.roster import Roster, text, whole
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Rows:
     ids: np.ndarray
 
 
-def rows(found: pa.Table | None, program: Program, patients: pa.Array) -> Rows:
+def rows(found: pa.Table | None, program: Program, patients: Roster) -> Rows:
     """Prepare the rows of the given patients.
 
     Parameters
@@ -58,11 +59,11 @@ def rows(found: pa.Table | None, program: Program, patients: pa.Array) -> Rows:
     program
         What will be computed from it.
     patients
-        Distinct patient ids; rows of others are left out.
+        Who is asked about; rows of others are left out.
     """
     if found is None or not found.num_rows:
         return _none(program, len(patients))
-    patient = _patients(found["patient_id"], patients)
+    patient = patients.places(found["patient_id"])
     own = np.flatnonzero(patient >= 0)
     few = len(own) < 0.75 * len(patient)
     if few:
@@ -71,11 +72,11 @@ def rows(found: pa.Table | None, program: Program, patients: pa.Array) -> Rows:
     time, known, version = (_longs(read[name]) for name in ("time", "known_at", "version"))
     if read["known_at"].null_count:
         patient = np.where(read["known_at"].is_valid().to_numpy(), patient, np.int32(-1))
-    at, text = _text(read["event_id"])
+    at, words = text(whole(read["event_id"]))
     rank = np.zeros(len(time), np.int32)
-    order, starts, until, tied = arrange(patient, len(patients), time, known, version, rank, at, text)
+    order, starts, until, tied = arrange(patient, len(patients), time, known, version, rank, at, words)
     if tied:
-        order, starts, until, _ = arrange(patient, len(patients), time, known, version, _rank(read), at, text)
+        order, starts, until, _ = arrange(patient, len(patients), time, known, version, _rank(read), at, words)
     signature, passes = _signatures(read, program)
     keep = ~read["void"].to_numpy() & (until > known)
     if read["time"].null_count:
@@ -99,21 +100,6 @@ def rows(found: pa.Table | None, program: Program, patients: pa.Array) -> Rows:
         passes=passes,
         ids=ids,
     )
-
-
-def _patients(column: pa.ChunkedArray, patients: pa.Array) -> np.ndarray:
-    """Return the (n,) place of each row's patient; -1 for one that is not asked about."""
-    if pa.types.is_dictionary(column.type):
-        one = whole(column.unify_dictionaries() if column.num_chunks > 1 else column)
-        words = one.dictionary if pa.types.is_string(one.dictionary.type) else one.dictionary.cast(pa.string())
-        place = pc.index_in(words, value_set=patients)
-        places = (place.fill_null(-1) if place.null_count else place).to_numpy()
-        if one.indices.null_count:
-            return np.asarray(np.append(places, np.int32(-1))[one.indices.fill_null(-1).to_numpy()])
-        return np.asarray(places[one.indices.to_numpy()])
-    strings = column if pa.types.is_string(column.type) else column.cast(pa.string())
-    place = pc.index_in(strings, value_set=patients)
-    return np.asarray((place.fill_null(-1) if place.null_count else place).to_numpy())
 
 
 def _none(program: Program, patients: int) -> Rows:
@@ -158,14 +144,6 @@ def _longs(column: pa.ChunkedArray) -> np.ndarray:
     one = whole(column)
     plain = one.cast(pa.int64()).fill_null(0) if one.null_count else one
     return plain.to_numpy(zero_copy_only=False).view(np.int64)
-
-
-def _text(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """Return strings as Arrow lays them out: (n + 1,) offsets and UTF-8 bytes."""
-    strings = whole(column if pa.types.is_string(column.type) else column.cast(pa.string()))
-    _, at, text = strings.buffers()
-    offsets = np.frombuffer(at, np.int32)[strings.offset : strings.offset + len(strings) + 1]
-    return offsets.astype(np.int64), np.frombuffer(text, np.uint8) if text else np.zeros(1, np.uint8)
 
 
 def _rank(read: Read) -> np.ndarray:

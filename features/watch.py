@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numba import njit, types
 
 from features.arrange import LONGS
 from features.axis import encoded
+from features.roster import Roster
 from features.sweep import ALWAYS, UNWATCHED, WHOLE
 
 OBSERVED = ("patient_id", "table", "start", "end")
@@ -54,14 +54,14 @@ class Watch:
     observed
         The columns OBSERVED; None where there is no such table: then every zero stands.
     patients
-        Distinct patient ids.
+        Who is asked about.
     """
 
-    def __init__(self, observed: pa.Table | None, patients: pa.Array) -> None:
+    def __init__(self, observed: pa.Table | None, patients: Roster) -> None:
         self.said = observed is not None
         if observed is None:
             return
-        patient = pc.index_in(observed["patient_id"], value_set=patients).fill_null(-1).to_numpy().astype(np.int64)
+        patient = patients.places(observed["patient_id"]).astype(np.int64)
         places, words = encoded(observed["table"])
         start, end = observed["start"].cast(pa.int64()), observed["end"].cast(pa.int64())
         kept = (patient >= 0) & (places >= 0) & start.is_valid().to_numpy()
