@@ -52,6 +52,11 @@ def empty(name: str) -> pa.Table:
 
 def digests(rows: pa.Table) -> pa.Array:
     """Return a digest of each row as 16 hexadecimal digits, the same whatever the order of rows or columns."""
+    return pa.array([f"{value:016x}" for value in hashes(rows).tolist()], pa.string())
+
+
+def hashes(rows: pa.Table) -> np.ndarray:
+    """Return (n,) what `digests` writes, as 64-bit numbers."""
     from pandas.util import hash_array
 
     total = np.zeros(rows.num_rows, np.uint64)
@@ -63,7 +68,7 @@ def digests(rows: pa.Table) -> pa.Array:
         values = text.combine_chunks().fill_null("").to_numpy(zero_copy_only=False).astype(object)
         salted = (hash_array(values) ^ hash_array(np.array([name], dtype=object))[0]) * np.uint64(0x9E3779B97F4A7C15)
         total += np.where(column.is_valid().to_numpy(), salted, np.uint64(0))
-    return pa.array([f"{value:016x}" for value in total.tolist()], pa.string())
+    return total
 
 
 def _of(found: pa.Table) -> frozenset[str]:

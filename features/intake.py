@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from features.codemap import read_codemap
 from features.coding import codelist_of, codelists, in_units, ingredient
 from features.columns import arrow, plain, told
-from features.conflicts import Conflicts
+from features.conflicts import Conflicts, Held
 from features.identity.replace import settle
 from features.identity.surrogates import Surrogates
 from features.lake import Lake
@@ -152,6 +152,7 @@ class Intake:
             inverted(spool.batches(), self.codemap) if spool.name == "observations" else np.empty(0, np.uint64)
         )
         conflicts = Conflicts(spool.name, spool.batches)
+        held = Held(Lake(self.lake), spool.name, self.name, conflicts.every)
         schema = table(spool.name).arrow()
         writer: pq.ParquetWriter | None = None
         for drafted in spool.batches():
@@ -160,6 +161,7 @@ class Intake:
             if self.surrogates is not None:
                 self.surrogates.rename(columns)
             batch = self._seen(spool.name, columns, contradictions, *conflicts.of(drafted))
+            batch.odd[held.at_odds(columns)] = True
             verdict = judge(spool.name, batch)
             self._set_aside(spool.name, columns, verdict)
             good = np.flatnonzero(verdict == -1)

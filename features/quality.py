@@ -143,7 +143,7 @@ CHECKS = (
     Check("negative_supply", "a supply below zero days", _negative("days_supply"), ("prescriptions",)),
     Check(
         "contradicting_rows",
-        "rows of the same event and version say different things, so none is believed",
+        "rows of the same event and version say different things, so none is believed but what the lake held",
         lambda batch: batch.odd,
     ),
     Check("repeated_row", "an earlier row said the same of the same event", lambda batch: batch.repeated),
