@@ -69,17 +69,22 @@ def retention(
     home: Home = DEFAULT,
     clock: Annotated[str | None, typer.Option(help="As of when; else now.")] = None,
 ) -> None:
-    """Destroy the keys of erased patients whose last retention class has ended. Run it daily."""
+    """Destroy the keys of erased patients whose last retention class has ended. Run it daily.
+
+    What a restored back-up of store or identity map still holds of an erased patient goes too.
+    """
     from features.store import EventStore
     from serving.clock import Clock
+    from serving.identities import forget
     from serving.ledger import Ledger
     from serving.sealing import restore
 
     ledger, store = Ledger(home / "ledger.db"), EventStore(home / "events.db")
     mended = restore(home, ledger, store, Clock.at(clock).now())
+    forgotten = forget(home, [stone.patient_id for stone in ledger.keys.tombstones()])
     store.close()
     ledger.close()
-    typer.echo(f"{mended} tombstones had something left to do")
+    typer.echo(f"{mended} tombstones had something left to do; {forgotten} own ids of erased patients went")
 
 
 @keys.command()

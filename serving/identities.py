@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,24 @@ if TYPE_CHECKING:
     from serving.desk import Desk
 
 NAME = "identities.db"
+
+
+def forget(home: Path, patient_ids: Iterable[str]) -> int:
+    """Delete every id of a hospital's own that leads to these patients; return how many there were.
+
+    Raises
+    ------
+    InputError
+        There is a map and its key cannot be used.
+    """
+    file, wanted = home / NAME, tuple(patient_ids)
+    if not wanted or not file.is_file():
+        return 0
+    vault = Vault(file, IdentityKeyFile())
+    try:
+        return vault.forget(*wanted)
+    finally:
+        vault.close()
 
 
 class Identities:

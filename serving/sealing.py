@@ -25,6 +25,7 @@ from features.store import EventStore
 from serving.approvals import KIND, folder
 from serving.changes import announce
 from serving.consent import known
+from serving.identities import forget
 from serving.keystore import Tombstone
 from serving.ledger import Ledger, Sealed
 from serving.settings import Retention
@@ -192,7 +193,13 @@ def _classes(ledger: Ledger, store: EventStore, rules: Retention, patient_id: st
 
 
 def purge(home: Path, store: EventStore, patient_id: str) -> dict[str, int]:
-    """Delete a patient's events, caches and every row of the state folder's files that names them."""
+    """Delete a patient's events, caches, every row of the state folder's files that names them, and own ids.
+
+    Raises
+    ------
+    InputError
+        There is an identity map and its key cannot be used: ask again, once it can.
+    """
     from features.kept import cache
 
     gone = {"event segments": store.purge(patient_id), "cached vectors": 0, "file rows": 0}
@@ -204,7 +211,7 @@ def purge(home: Path, store: EventStore, patient_id: str) -> dict[str, int]:
     for file in sorted(home.rglob("*")):
         if file.is_file() and file.name not in _KEPT:
             gone["file rows"] += _rows_without(file, patient_id)
-    return gone
+    return gone | {"own ids": forget(home, [patient_id])}
 
 
 def _forget(home: Path, patient_id: str) -> None:

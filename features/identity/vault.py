@@ -134,13 +134,12 @@ class Vault:
         """Note that callers were told of a merge."""
         self._db.execute("UPDATE merges SET told = 1 WHERE gone = ?", (gone,))
 
-    def forget(self, patient_id: str) -> int:
-        """Delete every id that leads to a surrogate, overwritten in the file; return how many there were."""
-        gone = {row[0] for row in self._db.execute("SELECT gone FROM merges WHERE into_id = ?", (patient_id,))}
+    def forget(self, *patient_ids: str) -> int:
+        """Delete every id that leads to these surrogates, overwritten in the file; return how many there were."""
+        wanted = set(patient_ids)
+        wanted |= {gone for gone, into in self._db.execute("SELECT gone, into_id FROM merges") if into in wanted}
         tokens = [
-            self.token(person.system, person.value)
-            for person, surrogate in self._entries()
-            if surrogate in {patient_id, *gone}
+            self.token(person.system, person.value) for person, surrogate in self._entries() if surrogate in wanted
         ]
         self._db.executemany("DELETE FROM ids WHERE token = ?", [(token,) for token in tokens])
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -10,10 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from features import instants
+from features.identity.keyfile import IdentityKeyFile
+from features.identity.person import Person
+from features.identity.vault import Vault
 from features.instants import DAY
 from features.store import EventStore
+from serving.__main__ import app
 from serving.keystore import KeyStore
 from serving.ledger import Ledger, Sealed
 from serving.sealing import erase, restore
@@ -224,6 +229,27 @@ def test_rows_of_files_in_the_state_folder_go_too(inside: Inside) -> None:
     assert pq.read_table(home / "jobs" / "scores.parquet").to_pylist() == [{"patient_id": "ok-2", "y": 0}]
     assert (home / "jobs" / "scores.ndjson").read_text() == '{"patient_id": "ok-11"}\n'
     assert (home / "jobs" / "scores.csv").read_text() == "patient_id,y\nok-11,0\n"
+
+
+def test_a_hospitals_own_ids_of_an_erased_patient_are_forgotten(inside: Inside) -> None:
+    home, file = inside.hospital.home, inside.hospital.home / "identities.db"
+    vault = Vault(file, IdentityKeyFile(create=True))
+    vault.learn([Person.of("his", "H-1", "李雷", None, None), Person.of("his", "H-2", "韩梅梅", None, None)])
+    mine, other = (vault.resolve("his", value).patient_id for value in ("H-1", "H-2"))
+    vault.close()
+    backup = file.read_bytes()
+    event = {"table": "interactions", "patient_id": mine, "time": "2025-06-29T08:00:00+08:00", "action": "view"}
+    inside.client.post("/v1/events", json={"events": [event]}, headers=inside.as_("outreach"))
+    assert _delete(inside, str(mine)).json()["purged"]["own ids"] == 1
+    asked = {"ids": [{"system": "his", "value": value} for value in ("H-1", "H-2")]}
+    found = inside.client.post("/v1/identities/resolve", json=asked, headers=inside.as_("outreach")).json()
+    assert [each["patient_id"] for each in found] == [None, other]
+    file.write_bytes(backup)
+    told = CliRunner().invoke(app, ["retention", "--home", str(home), "--clock", CLOCK])
+    assert "1 own ids of erased patients went" in told.output
+    again = Vault(file, IdentityKeyFile())
+    assert (again.resolve("his", "H-1").patient_id, again.resolve("his", "H-2").patient_id) == (None, other)
+    again.close()
 
 
 def test_the_dossier_holds_everything_and_says_the_rights(inside: Inside) -> None:
