@@ -210,3 +210,34 @@ def test_there_is_one_mapping(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     with pytest.raises(InputError, match=r"no mapping; write mapping.yaml"):
         ingest("tabular", tmp_path / "x", tmp_path / "lake")
+
+
+def test_times_that_count_from_an_instant(tmp_path: Path) -> None:
+    """De-identified stays in minutes since admission; what is no number is set aside."""
+    mapping = """
+zone: UTC
+tables:
+  - file: stays.csv
+    table: observations
+    columns:
+      patient_id: RecordID
+      time: {column: Minute, since: 2012-01-01, unit: minutes}
+      known_at: {column: Minute, since: 2012-01-01, unit: minutes}
+      code_system: {value: PHYSIONET2012}
+      code: Parameter
+      value: Value
+"""
+    folder = tmp_path / "stays"
+    folder.mkdir()
+    (folder / "mapping.yaml").write_text(mapping, encoding="utf-8")
+    (folder / "stays.csv").write_text(
+        "RecordID,Minute,Parameter,Value\n1,0,HR,73\n1,90,HR,75\n1,soon,HR,75\n", encoding="utf-8"
+    )
+    report = ingest("tabular", folder, tmp_path / "lake")
+    assert [row["time"] for row in rows(tmp_path / "lake", "observations")] == [
+        datetime(2012, 1, 1, tzinfo=UTC), datetime(2012, 1, 1, 1, 30, tzinfo=UTC)
+    ]  # fmt: skip
+    assert report.quarantined == {("observations", "unreadable_time"): 1}
+    (folder / "mapping.yaml").write_text(mapping.replace("since: 2012-01-01", "since: the admission"))
+    with pytest.raises(InputError, match="'since' is no time"):
+        ingest("tabular", folder, tmp_path / "lake")

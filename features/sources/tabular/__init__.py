@@ -24,6 +24,7 @@ from features.sources.tabular.words import NO, WORDS, YES
 _NUMBER = re.compile(r"([<>≤≥]=?|[＜＞])?\s*([-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*([↑↓HL]*)?")
 _LISTED = re.compile(r"[,;|，；、]\s*")
 _LONGEST_ANSWER = 64
+_MICROS = {"seconds": 1_000_000, "minutes": 60_000_000, "hours": 3_600_000_000, "days": 86_400_000_000}
 _BOOKED = ("encounters", "care_plans")
 _BESIDE = {name: Column(name, "string", "names what the row belongs to") for name in ("encounter", "panel")}
 
@@ -196,7 +197,7 @@ class Tabular:
             given = cell.map.get(given, cell.map.get(_text(given), given))
         if column.kind == "instant":
             try:
-                return written(given, self.zone)
+                return written(given, self.zone) if cell.since is None else self._counted(cell, given)
             except ValueError:
                 raise _UnreadableTime from None
         if column.kind == "float":
@@ -219,6 +220,14 @@ class Tabular:
             return region_code(_text(given))
         text = _text(given)
         return WORDS.get((name, column.name), {}).get(text.lower(), text)
+
+    def _counted(self, cell: Cell, given: Any) -> When:
+        """Return an instant that is written as a number of units since another."""
+        begun, number = written(cell.since, self.zone), _number(given)[0]
+        if begun is None or number is None:
+            raise ValueError("a number is expected")
+        at = begun.first + round(number * _MICROS[cell.unit])
+        return When(at, at)
 
 
 class _UnreadableTime(ValueError):

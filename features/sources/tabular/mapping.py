@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from features.errors import InputError
+from features.params import general
 from features.schema import TABLES, table
+from features.sources.dates import written
 from features.sources.sheet import ENDINGS
 
 KNOWN = tuple(name for name in TABLES if name != "observed")
@@ -37,8 +39,12 @@ class Cell(_Strict):
         What stands for an empty cell.
     value
         The value of every row.
+    since, unit
+        Of a time that is a number: what it counts from, and in which unit (a stay in minutes since admission).
     """
 
+    since: Any = None
+    unit: Literal["seconds", "minutes", "hours", "days"] = "days"
     column: str | None = None
     map: dict[Any, Any] = {}
     default: Any = None
@@ -123,6 +129,11 @@ def read_mapping(path: Path) -> Mapping:
         for each in table(part.table).columns:
             if each.required and each.name != "time" and each.name not in part.columns:
                 raise InputError(f"names no column for {each.name}", where=where, remedy=f"add '{each.name}: ...'")
+        for name, cell in part.columns.items():
+            try:
+                written(cell.since, general().zone)
+            except ValueError:
+                raise InputError("'since' is no time", where=f"{where} columns.{name}", remedy="2012-01-01") from None
         if part.wide and part.table != "observations":
             raise InputError("'wide' is for observations", where=where, remedy="write it under table: observations")
     return mapping
