@@ -165,7 +165,7 @@ def verify_ledger(
         Path | None, typer.Option(help="Answers or {seq, hash} that callers kept: JSON or CSV.")
     ] = None,
 ) -> None:
-    """Walk the chain, its signed heads and receipts; exit 1 where something was changed or is missing."""
+    """Walk the chain, its heads, payloads and receipts; exit 1: changed or missing, 2: not all could be checked."""
     from serving.ledger import Ledger
     from serving.receipts import read
     from serving.verify import verify
@@ -178,10 +178,13 @@ def verify_ledger(
         typer.echo(fault, err=True)
     typer.echo(
         f"{verdict.entries} entries, head {verdict.head}: {'broken' if verdict.faults else 'unbroken'}; "
-        f"{verdict.heads} signed heads, {verdict.unsigned} entries after the last; {len(held)} receipts"
+        f"{verdict.heads} signed heads, {verdict.unsigned} entries after the last; {len(held)} receipts; "
+        f"{verdict.opened} payloads opened, {verdict.erased} erased"
     )
-    if verdict.faults:
-        raise typer.Exit(1)
+    for what in verdict.unchecked:
+        typer.echo(f"not checked: {what}", err=True)
+    if verdict.faults or verdict.unchecked:
+        raise typer.Exit(1 if verdict.faults else 2)
 
 
 @contextlib.contextmanager
@@ -224,6 +227,14 @@ def main() -> None:
         app()
     except InputError as error:
         typer.echo(str(error), err=True)
+        raise SystemExit(2) from None
+    except Exception as error:
+        from serving.keys import KeyUnavailable
+        from serving.ledger import LedgerUnavailable
+
+        if not isinstance(error, KeyUnavailable | LedgerUnavailable):
+            raise
+        typer.echo(f"the ledger cannot be used now: {error}", err=True)
         raise SystemExit(2) from None
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +20,8 @@ from features.errors import InputError
 from features.instants import DAY
 from serving.appender import Answered, Appender, Overtaken, Receipt
 from serving.heads import Heads
-from serving.keystore import passing
+from serving.keys import KeyFile
+from serving.keystore import Tombstone, passing
 from serving.ledger import FIRST, Ledger, LedgerUnavailable
 from serving.receipts import read
 from serving.suite import CURRENT
@@ -236,6 +239,32 @@ def test_receipts_tell_what_heads_cannot(tmp_path: Path) -> None:
     assert verify(ledger).faults == ()
     faults = verify(ledger, receipts).faults
     assert faults == tuple(f"entry {seq}: missing, though a receipt names it" for seq in (3, 4))
+
+
+def test_payloads_are_opened_and_what_cannot_be_checked_is_said(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    _fill(ledger)
+    verdict = verify(ledger)
+    assert (verdict.opened, verdict.erased, verdict.unchecked, verdict.faults) == (5, 0, (), ())
+    at = time.time_ns() // 1000
+    ledger.keys.bury(Tombstone("p1", "t" * 32, at, None, (), at))
+    verdict = verify(ledger)
+    assert (verdict.opened, verdict.erased, verdict.faults) == (3, 2, ())
+    provider = ledger.keys.provider
+    assert isinstance(provider, KeyFile)
+    kept = provider.file.read_bytes()
+    provider.file.unlink()
+    verdict = verify(ledger)
+    assert (verdict.entries, verdict.opened, verdict.faults) == (5, 0, ())
+    assert "the key file cannot be read" in verdict.unchecked[0]
+    told = subprocess.run(
+        [sys.executable, "-m", "serving", "verify-ledger", "--home", str(tmp_path)], capture_output=True, text=True
+    )
+    assert (told.returncode, "Traceback" in told.stderr) == (2, False)
+    assert "not checked: signed heads and payloads" in told.stderr
+    provider.file.write_bytes(kept)
+    provider.file.chmod(0o600)
+    ledger.close()
 
 
 def test_a_forged_head_is_seen(tmp_path: Path) -> None:
