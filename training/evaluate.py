@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 class EvaluationValues(Values):
     """Section ``evaluation`` of params.yaml.
 
-    ``leaves`` is the most trees x leaves that a tuned model may have: what it costs to answer and to keep.
+    ``leaves`` is the most trees x leaves that a model may have: what it costs to answer and to keep;
+    ``milliseconds`` what one explained score of it should take at most.
     """
 
     replicates: int = Field(ge=50)
     seed: int
     calls_per_day: float = Field(gt=0)
     leaves: int = Field(ge=1, default=20_000)
+    milliseconds: float = Field(gt=0, default=20.0)
 
 
 @dataclass(frozen=True)

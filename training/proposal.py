@@ -84,6 +84,9 @@ def propose(
         There is no such version, the run was a dry run, the stored artefact is not the recorded one, or
         the lake is not there to compare on.
     """
+    from features.params import section
+    from training.cost import cost
+    from training.evaluate import EvaluationValues
     from training.scorer import Scorer
 
     found = tracking.version(task, number)
@@ -107,7 +110,12 @@ def propose(
         str(folder),
         impact_assessment or "not obtained",
         dict(found.figures),
-        (*gates(found.figures, found.tags, bool(scorer.used), assessed(task, number)), *against),
+        (
+            *gates(found.figures, found.tags, bool(scorer.used), assessed(task, number)),
+            cost(scorer).gate(section("evaluation", EvaluationValues)),
+            *_lake(found, lake),
+            *against,
+        ),
         champion,
     )
     tracking.challenge(task, number)
@@ -150,3 +158,17 @@ def _against(scorer: Scorer, found: tracking.Version, lake: Path | None) -> tupl
     except InputError as error:
         return (*warned, Gate(label, "warn", f"version {number} could not be compared: {error}")), number
     return (*warned, *compared.gates()), number
+
+
+def _lake(found: tracking.Version, lake: Path | None) -> tuple[Gate, ...]:
+    """Return whether the lake is still the one that the run was trained on, file by file; none for a questionnaire."""
+    if found.tags.get("lake_manifest", "none") == "none":
+        return ()
+    from features.lake import Lake
+
+    place = lake or Path(found.tags.get("lake", ""))
+    if not found.tags.get("lake") or not place.is_dir():
+        return (Gate("lake", "warn", "the lake of the run is not here: nobody can check what it was trained on"),)
+    if Lake(place).digest == found.tags["lake_manifest"]:
+        return (Gate("lake", "pass", "file by file the one that the run was trained on"),)
+    return (Gate("lake", "warn", "not, or no longer, the lake that the run was trained on: its manifest differs"),)

@@ -120,6 +120,8 @@ def test_a_run_is_recorded_and_can_be_proposed(sample, store, home):
     file = proposal.write(store / "proposal.json")
     told = json.loads(file.read_text())
     assert told["digest"] == made.digest and told["author"] == "author" and told["gates"]
+    verdicts = {gate.name: gate.verdict for gate in proposal.gates}
+    assert verdicts["lake"] == "pass" and "latency and size" in verdicts
     dry = run("churn_90d", sample / "lake", quick, sample=0.9)
     with pytest.raises(InputError, match="dry run"):
         propose("churn_90d", dry.version, "author")

@@ -13,6 +13,8 @@ import pytest
 
 from features.errors import InputError
 from features.vector import Feature, VectorSpec
+from training.cost import cost, size
+from training.evaluate import EvaluationValues
 from training.explanation import ExplanationFault
 from training.manifest import digest_of
 from training.models.logistic import Cross, Logistic, Term
@@ -232,3 +234,16 @@ def test_refuses_a_model_of_other_features(candidates: dict[str, Any]) -> None:
         scorer_of(candidates["trees"], spec(reverse=True))
     with pytest.raises(InputError, match="8 features"):
         scorer_of(candidates["trees"]).explain(np.zeros((1, 7)))
+
+
+def test_what_a_model_costs_is_counted_and_its_gate_blocks_past_the_size(candidates: dict[str, Any]) -> None:
+    values = EvaluationValues(replicates=50, seed=1, calls_per_day=1, leaves=10_000, milliseconds=10_000)
+    for kind, least in (("trees", 100), ("linear", 5)):
+        found = cost(scorer_of(candidates[kind]))
+        assert found.size >= least and found.milliseconds > 0
+        assert found.gate(values).verdict == "pass"
+        assert found.gate(values.model_copy(update={"leaves": found.size - 1})).verdict == "block"
+        assert found.gate(values.model_copy(update={"milliseconds": 1e-6})).verdict == "warn"
+    booster = candidates["trees"].booster
+    leaves = max(tree["num_leaves"] for tree in booster.dump_model()["tree_info"])
+    assert size(scorer_of(candidates["trees"])) == booster.num_trees() * leaves
