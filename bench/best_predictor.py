@@ -5,6 +5,10 @@ of a separate seed, over all catalogue features, tuned. Its AUROC and the truth'
 test rows of our own run, beside ours and the baselines.
 
     python -m bench.best_predictor churn_90d diabetes_12m
+    python -m bench.best_predictor --mechanism busy --patients 50000 --out busy.jsonl incident
+
+``incident`` stands for every incident task of 12 months, the horizon that the simulator has a truth of.
+The best predictor's vectors are made once for all tasks that are asked of the same days.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ import argparse
 import json
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,8 +25,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.mechanisms import MECHANISMS, mechanism
 from features import catalogue
 from features.build import vectors
+from features.errors import InputError
 from features.lake import Lake
 from features.plan import compile_plan
 from simulation.write import hospital
@@ -33,6 +39,7 @@ from training.landmarked import fit
 from training.split import draw
 from training.task import Task
 from training.tasks import task as task_named
+from training.tasks import tasks
 
 END = date(2025, 12, 31)
 SETTINGS = (
@@ -69,22 +76,35 @@ def truth(folder: Path, task: Task, patient_id: np.ndarray, at: np.ndarray) -> n
     return asked.merge(told, on=["patient_id", "at"], how="left")["probability"].to_numpy()
 
 
-def best(folder: Path, task: Task, moments: np.ndarray, settings: tuple[dict[str, float], ...], seed: int = 0) -> Any:
+class Many:
+    """The patients of the best predictor, one landmark each drawn among some moments, and their vectors."""
+
+    def __init__(self, folder: Path, seed: int = 0) -> None:
+        self.folder, self.seed = folder, seed
+        self.lake = Lake(folder / "lake")
+        self.ids = self.lake.patients().astype(str)
+        self._made: dict[tuple[int, ...], tuple[np.ndarray, np.ndarray]] = {}
+
+    def at(self, moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the landmarks (n,), and the vectors of the whole catalogue (n, features)."""
+        key = tuple(int(each) for each in moments)
+        if key not in self._made:
+            at = np.random.default_rng(self.seed).choice(moments, len(self.ids))
+            self._made = {key: (at, vectors(self.lake, compile_plan(catalogue()), self.ids, at))}
+        return self._made[key]
+
+
+def best(many: Many, task: Task, moments: np.ndarray, settings: tuple[dict[str, float], ...], seed: int = 0) -> Any:
     """Return the booster of the best predictor: one landmark a patient, drawn among ``moments``."""
     import lightgbm
 
-    lake = Lake(folder / "lake")
-    ids = lake.patients().astype(str)
-    at = np.random.default_rng(seed).choice(moments, len(ids))
-    declared = (*catalogue(), *task.own)
-    asked = vectors(lake, compile_plan(declared, task.cohort.needs), ids, at)
+    ids, (at, x) = many.ids, many.at(moments)
+    asked = vectors(many.lake, compile_plan((*catalogue(), *task.own), task.cohort.needs), ids, at)
     columns = dict(zip(task.cohort.needs, asked.T))
     kept = np.logical_and.reduce([np.asarray(each.keep(columns), dtype=bool) for each in task.cohort.criteria])
-    probability = truth(folder, task, ids, at)
+    probability = truth(many.folder, task, ids, at)
     kept &= ~np.isnan(probability)
-    ids, at, probability = ids[kept], at[kept], probability[kept]
-    plan = compile_plan(catalogue())
-    x = vectors(lake, plan, ids, at)
+    ids, x, probability = ids[kept], x[kept], probability[kept]
     held = draw(ids, "best") < 0.15
     train = lightgbm.Dataset(x[~held], probability[~held], free_raw_data=False)
     valid = lightgbm.Dataset(x[held], probability[held], reference=train, free_raw_data=False)
@@ -105,7 +125,7 @@ def best(folder: Path, task: Task, moments: np.ndarray, settings: tuple[dict[str
 
 
 def compare(
-    name: str, ours: Path, theirs: Path, patients: int, settings: tuple[dict[str, float], ...] = SETTINGS
+    name: str, ours: Path, theirs: Many, patients: int, settings: tuple[dict[str, float], ...] = SETTINGS
 ) -> Comparison:
     """Train our model on one hospital, the best predictor on another, and judge both on our test rows."""
     task = task_named(name)
@@ -178,15 +198,24 @@ def show(found: Comparison) -> str:
     return "\n".join(lines)
 
 
+def asked(names: list[str]) -> list[str]:
+    """Return the tasks named; ``incident`` is every incident one that the simulator has a truth of."""
+    incident = [each.name for each in tasks() if each.kind == "incident" and each.name.endswith("_12m")]
+    return [each for name in names for each in (incident if name == "incident" else [name])]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tasks", nargs="*", default=["churn_90d", "diabetes_12m"])
+    parser.add_argument("--mechanism", default="default", choices=tuple(MECHANISMS))
     parser.add_argument("--patients", type=int, default=20_000)
     parser.add_argument("--times", type=int, default=10, help="patients of the best predictor, in units of ours")
     parser.add_argument("--years", type=float, default=3)
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--keep", type=Path, help="folder to keep the two hospitals in")
+    parser.add_argument("--out", type=Path, help="file that a line of JSON is added to for every task")
     given = parser.parse_args()
+    setting = mechanism(given.mechanism)
     with tempfile.TemporaryDirectory() as temporary:
         place = given.keep or Path(temporary)
         ours, theirs = place / "ours", place / "theirs"
@@ -195,12 +224,20 @@ def main() -> None:
             (theirs, given.patients * given.times, given.seed + 1),
         ):
             if not (folder / "lake").is_dir():
-                hospital(folder, size, given.years, seed, END)
-        for name in given.tasks:
-            start = time.perf_counter()
-            found = compare(name, ours, theirs, given.patients)
-            print(show(found))
-            print(f"  {time.perf_counter() - start:.0f} s; {json.dumps(found.realised)}")
+                hospital(folder, size, given.years, seed, END, setting=setting)
+        many = Many(theirs)
+        for name in asked(given.tasks):
+            start = time.process_time()
+            try:
+                found = compare(name, ours, many, given.patients)
+            except InputError as error:
+                print(f"{given.mechanism} {name}: {error}", flush=True)
+                continue
+            print(f"{given.mechanism} {show(found)}")
+            print(f"  {time.process_time() - start:.0f} s of CPU; {json.dumps(found.realised)}", flush=True)
+            if given.out:
+                with given.out.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"mechanism": given.mechanism, "seed": given.seed, **asdict(found)}) + "\n")
 
 
 if __name__ == "__main__":

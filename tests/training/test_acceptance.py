@@ -9,7 +9,7 @@ from datetime import date
 
 import pytest
 
-from bench.best_predictor import SETTINGS, compare, show
+from bench.best_predictor import SETTINGS, Many, compare, show
 from simulation.write import hospital
 
 PATIENTS = 10_000
@@ -22,14 +22,14 @@ def hospitals(tmp_path_factory, home):
     folder = tmp_path_factory.mktemp("acceptance")
     for name, times, seed in (("ours", 1, 11), ("theirs", 10, 12)):
         hospital(folder / name, PATIENTS * times, 3, seed, date(2025, 12, 31))
-    return folder
+    return folder / "ours", Many(folder / "theirs")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["churn_90d", "diabetes_12m"])
 def test_a_task_is_near_the_best_predictor_and_calibrated(hospitals, name, capsys):
     """The gap is taken as expected under the truth: of the same rows, but free of the outcomes' chance."""
-    found = compare(name, hospitals / "ours", hospitals / "theirs", PATIENTS, FAST)
+    found = compare(name, *hospitals, PATIENTS, FAST)
     with capsys.disabled():
         sys.stdout.write(f"\n{show(found)}\n")
     baseline = "recency" if name == "churn_90d" else "age"
