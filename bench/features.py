@@ -152,7 +152,9 @@ def one(name: str, folder: Path, patients: int, landmarks: int, out: str = "") -
 
 
 def _side(name: str, lake: Path, people: np.ndarray, dates: np.ndarray) -> Callable[[], np.ndarray | None]:
-    """Return what is timed; what it needs is imported before."""
+    """Return what is timed; what it needs is imported before, and pandas too, which Arrow's first array loads."""
+    import pandas  # noqa: F401
+
     from bench.asked import GROUPS
     from features.build import computed
     from features.lake import Lake
