@@ -77,23 +77,24 @@ class Keys:
             raise InputError("there are no keys", where=str(file.name), remedy="start with python -m serving serve")
         if stat.S_IMODE(file.stat().st_mode) & 0o077:
             raise InputError("others can read it", where=str(file.name), remedy=f"chmod 600 {file.name}")
-        self._rows = {row["sha256"]: row for row in orjson.loads(file.read_bytes())["keys"]}
+        rows = orjson.loads(file.read_bytes())["keys"]
+        self._known: dict[str, tuple[Principal, float]] = {
+            row["sha256"]: (_principal(row), row["expires"]) for row in rows
+        }
 
     def principal(self, key: str) -> Principal | None:
         """Return whom a key stands for, or None for an unknown or expired one."""
-        row = self._rows.get(hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest())
-        if row is None or row["expires"] <= time.time():
-            return None
-        return _principal(row)
+        digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+        found, expires = self._known.get(digest, (None, 0.0))
+        return found if expires > time.time() else None
 
     def named(self, name: str) -> Principal | None:
         """Return the principal of that name while its key is valid, or None."""
-        rows = (row for row in self._rows.values() if row["name"] == name and row["expires"] > time.time())
-        return next(map(_principal, rows), None)
+        return next((one for one, expires in self._known.values() if one.name == name and expires > time.time()), None)
 
     @property
     def principals(self) -> tuple[Principal, ...]:
-        return tuple(_principal(row) for row in self._rows.values())
+        return tuple(one for one, _ in self._known.values())
 
 
 def _principal(row: Mapping[str, Any]) -> Principal:

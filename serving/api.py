@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
 from serving.desk import Desk
-from serving.gate import Gate, refuse
+from serving.gate import Endpoint, Gate, refuse
 from serving.problem import Problem
 from serving.reading import asked, read
 from serving.route import Call, Route
@@ -69,9 +69,11 @@ def application(desk: Desk, every: tuple[Route, ...] = ROUTES) -> Starlette:
     paths: dict[str, dict[str, Route]] = {}
     for route in every:
         paths.setdefault(route.path, {})[route.method] = route
+    endpoints = {path: _endpoint(desk, by_method) for path, by_method in paths.items()}
+    straight = {(str(each.method), each.path): endpoints[each.path] for each in every if "{" not in each.path}
     app = Starlette(
-        routes=[_endpoint(desk, path, by_method) for path, by_method in paths.items()],
-        middleware=[Middleware(Gate, desk=desk)],
+        routes=[StarletteRoute(path, endpoints[path], methods=list(paths[path])) for path in paths],
+        middleware=[Middleware(Gate, desk=desk, straight=straight)],
         exception_handlers={Problem: _refused, HTTPException: _unrouted},
         lifespan=life,
     )
@@ -79,7 +81,7 @@ def application(desk: Desk, every: tuple[Route, ...] = ROUTES) -> Starlette:
     return app
 
 
-def _endpoint(desk: Desk, path: str, by_method: dict[str, Route]) -> StarletteRoute:
+def _endpoint(desk: Desk, by_method: dict[str, Route]) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         route = by_method["GET" if request.method == "HEAD" else request.method]
         seen = request.scope["carepath"]
@@ -94,7 +96,7 @@ def _endpoint(desk: Desk, path: str, by_method: dict[str, Route]) -> StarletteRo
             raise Problem(403, f"this key does not hold the scope '{route.scope}'")
         return await route.handler(Call(desk, principal, request, body, raw, media, query))
 
-    return StarletteRoute(path, endpoint, methods=list(by_method))
+    return endpoint
 
 
 async def _refused(request: Request, problem: Exception) -> Response:

@@ -97,7 +97,7 @@ def record(desk: Desk, drafts: Sequence[Draft], finish: Callable[[Appender], Fou
     def count(handed: Future[Found]) -> None:
         if handed.exception() is None:
             for draft in drafts:
-                metrics.DECISIONS.labels(draft.answer["task"], draft.header["outcome"]).inc()
+                metrics.decisions(draft.answer["task"], draft.header["outcome"]).inc()
 
     handed = desk.ledger.hand(work)
     handed.add_done_callback(count)

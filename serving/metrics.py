@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
@@ -19,6 +20,24 @@ DECISIONS = Counter("carepath_decisions", "Decisions recorded.", ("task", "outco
 FAULTS = Counter("carepath_explanation_faults", "Scores withheld: sum and margin differ.", ("task",), registry=_OWN)
 EVENTS = Counter("carepath_events", "Events delivered.", ("result",), registry=_OWN)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def answered(route: str, method: str, status: int, seconds: float) -> None:
+    """Count a request that was answered, and how long it took."""
+    requests, duration = _of(route, method, status)
+    requests.inc()
+    duration.observe(seconds)
+
+
+@functools.cache
+def _of(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+    return REQUESTS.labels(route, method, status), SECONDS.labels(route)
+
+
+@functools.cache
+def decisions(task: str, outcome: str) -> Counter:
+    """Return what counts the decisions of a task that ended so."""
+    return DECISIONS.labels(task, outcome)
 
 
 def exposition() -> bytes:

@@ -31,18 +31,27 @@ app = application(Desk(Path(os.environ.get(HOME, "var")), Clock.at(os.environ.ge
 
 
 class Front:
-    """Hands HTTP to our application, and the rest (start and stop) to BentoML's."""
+    """Hands HTTP to our application, and start and stop to BentoML's.
+
+    BentoML puts its own middleware (tracing, time limit) before any that is added; at the start
+    this one takes its place before them, so that no request pays for what `serving.gate` does.
+    """
 
     def __init__(self, bento: ASGIApp, app: ASGIApp) -> None:
         self._bento, self._app = bento, app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (self._app if scope["type"] == "http" else self._bento)(scope, receive, send)
+        if scope["type"] == "http":
+            await self._app(scope, receive, send)
+            return
+        whole = scope["app"]
+        if not isinstance(whole.middleware_stack, Front):
+            whole.middleware_stack = Front(whole.middleware_stack, self._app)
+        await self._bento(scope, receive, send)
 
 
 @bentoml.service(
     workers=int(os.environ.get(WORKERS) or 1),
-    traffic={"timeout": 120},
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
     http={"host": "127.0.0.1", "port": 3000},
