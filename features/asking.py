@@ -16,7 +16,7 @@ from features.derived import Derived
 from features.errors import InputError
 from features.group import FeatureGroup
 from features.instants import parse
-from features.kept import Kept
+from features.kept import Kept, room
 from features.lake import Lake
 from features.own import declared
 from features.plan import Plan, compile_plan
@@ -84,6 +84,7 @@ class Asking:
     def plan(self) -> Plan:
         return compile_plan(self.groups)
 
+    @room()
     def build(self, out: Path, spark: bool = False) -> list[str]:
         """Write the vectors; return the features that are null for every landmark."""
         kept = Kept(self.lake, self.plan.spec, self.patients, self.at)
@@ -98,6 +99,7 @@ class Asking:
         record(self.lake)
         return empty
 
+    @room()
     def refresh(self, out: Path) -> Refreshed:
         """Write the vectors, copying from the file what the lake's changes leave as it is."""
         return refresh(self.lake, self.plan, self.patients, self.at, out, self._told)

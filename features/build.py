@@ -15,7 +15,7 @@ from features.arrange import dealt
 from features.derived import Derived
 from features.errors import InputError
 from features.group import FeatureGroup
-from features.kept import Kept
+from features.kept import Kept, room
 from features.lake import Lake
 from features.plan import Plan, compile_plan
 from features.progress import track
@@ -77,6 +77,7 @@ def vectors(lake: Lake, plan: Plan, patients: np.ndarray, at: np.ndarray) -> np.
     return kept.array() if found is None else found
 
 
+@room()
 def keep(kept: Kept, lake: Lake, plan: Plan, patients: np.ndarray, at: np.ndarray) -> np.ndarray | None:
     """Compute what is not kept yet, in buckets of patients that fit in memory; a build that was killed goes on.
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from features.errors import InputError
 from features.lake import Lake
 from features.vector import VectorSpec
 
@@ -76,8 +77,11 @@ class Kept:
         """Keep an answer that was computed in one piece."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         fresh = self.file.with_suffix(f".{os.getpid()}.npy")
-        np.save(fresh, values, allow_pickle=False)
-        fresh.replace(self.file)
+        try:
+            np.save(fresh, values, allow_pickle=False)
+            fresh.replace(self.file)
+        finally:
+            fresh.unlink(missing_ok=True)
 
     @contextmanager
     def filling(self, parts: int) -> Iterator[set[int]]:
@@ -151,6 +155,22 @@ class Kept:
     @property
     def _start(self) -> int:
         return len(self._header)
+
+
+@contextmanager
+def room() -> Iterator[None]:
+    """Turn a disk that is full, or a folder that may not be written, into one line.
+
+    Raises
+    ------
+    InputError
+        The operating system refused to write.
+    """
+    try:
+        yield
+    except OSError as error:
+        why, remedy = error.strerror or "there is no room", "make room, or name another folder in CAREPATH_HOME"
+        raise InputError(f"cannot write: {why}", where=f"kept vectors, {cache()}", remedy=remedy) from error
 
 
 def cache() -> Path:

@@ -38,6 +38,14 @@ a          | 2024-03-01 | 20
 b          | 2024-03-01 | 30
 c          | 2024-03-02 | 40
 """
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+from features.__main__ import main
+sys.argv = ["features", *sys.argv[2:]]
+main()
+"""
+"""Runs a command that may write no file of more bytes."""
 SECOND = "patient_id | time       | fee\nb          | 2024-03-05 | 5\nd          | 2024-03-06 | 6"
 
 
@@ -183,16 +191,17 @@ def test_parts_that_stand_are_not_computed_again(world: Path, monkeypatch: pytes
     assert np.concatenate(list(kept.chunks())).tobytes() == found.tobytes()
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    from features.errors import InputError
-
-    monkeypatch.setattr(pq.ParquetWriter, "write_table", full)
-    with pytest.raises(InputError, match=r"--out v.parquet: cannot write: No space left on device; make room"):
-        asking(world).build(world / "v.parquet")
-    assert list(world.glob("*v.parquet*")) == []
+@pytest.mark.parametrize("limit", [0, 2000])
+def test_a_full_disk_is_one_line_and_leaves_nothing(world: Path, limit: int) -> None:
+    """Full while the answer is kept, and full while it is written."""
+    words = ["build", "--lake", "lake", "--groups", "groups.py", "--at", "2024-03-31", "--out", "v.parquet"]
+    ran = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(limit), *words], cwd=world, capture_output=True, text=True, check=False
+    )
+    where = "kept vectors" if not limit else "--out v.parquet"
+    assert ran.returncode == 2 and where in ran.stderr and "cannot write: " in ran.stderr, ran.stderr
+    assert "make room" in ran.stderr and "Traceback" not in ran.stderr
+    assert list(world.glob("*v.parquet*")) == [] and list((world / "home").rglob("*.[0-9]*.npy")) == []
 
 
 def _partial(world: Path, running: subprocess.Popen[bytes]) -> Path:
