@@ -19,7 +19,7 @@ from serving.question import Question
 from serving.reasons import refusal, templates
 from serving.scoring import reasons
 
-FULL = ("margin", "base", "contributions", "group_contributions", "values")
+FULL = ("interval", "margin", "base", "contributions", "group_contributions", "values")
 
 
 class Draft:

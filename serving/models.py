@@ -27,6 +27,8 @@ from serving.production import Standing
 from training import manifest
 from training.affinity.recommender import Recommender
 from training.explanation import ExplanationFault
+from training.intervals import FILE as INTERVALS
+from training.intervals import Intervals
 from training.scorer import Scorer
 from training.stability import FILE as STABILITY
 from training.stability import Stability
@@ -54,6 +56,8 @@ class Served:
         What is scored in its shadow.
     stability
         How often its reasons are named again when it is fitted again; None where it was not asked.
+    intervals
+        Venn-ABERS intervals beside its risks; None where the version carries none.
     """
 
     task: Task
@@ -63,6 +67,7 @@ class Served:
     stamp: Stamp = ()
     challenger: Served | None = None
     stability: Stability | None = None
+    intervals: Intervals | None = None
 
     @property
     def version(self) -> str:
@@ -293,7 +298,8 @@ def read(place: Path, name: str, approval: Mapping[str, Any]) -> Served:
     if scorer.task != name:
         raise InputError("the artefact is another task's", where=name)
     stability = Stability.from_json(files[STABILITY]) if STABILITY in files else None
-    found = Served(task, scorer, card, approval, stability=stability)
+    beside = Intervals.from_json(files[INTERVALS]) if INTERVALS in files else None
+    found = Served(task, scorer, card, approval, stability=stability, intervals=beside)
     if found.from_history:
         here = compile_plan(_declared((task,)), scorer.spec.names).spec
         if here.digest != scorer.spec.digest:

@@ -197,6 +197,13 @@ class Value(BaseModel):
     events: int | None
 
 
+class Interval(BaseModel):
+    """Venn-ABERS ends beside a risk: wide where the calibration had little to learn from. The probability stays."""
+
+    lo: float
+    hi: float
+
+
 class Decision(BaseModel):
     """One decision: a score with its reasons, or a refusal. Full explanations add the last six."""
 
@@ -212,6 +219,7 @@ class Decision(BaseModel):
     stale: list[Stale]
     receipt: Receipt
     refused: Refused | None = None
+    interval: Annotated[Interval | None, Field(description="null where the model version carries none")] = None
     margin: float | None = None
     base: float | None = None
     contributions: dict[str, float] | None = None

@@ -16,7 +16,7 @@ _NO_EVENT: Origin = {"event_id": None, "time": None, "known_at": None, "source":
 
 
 def score(served: Served, row: np.ndarray, origins: Mapping[str, Origin]) -> dict[str, Any]:
-    """Return margin, base, contributions, probability, band, missing groups, values and chosen groups.
+    """Return margin, base, contributions, probability, band, interval, missing groups, values and chosen groups.
 
     Parameters
     ----------
@@ -46,6 +46,7 @@ def told(
     return {
         "probability": probability,
         "band": served.band(probability),
+        "interval": _interval(served, probability),
         "margin": margin,
         "base": float(found.base),
         "contributions": dict(zip(served.scorer.spec.names, found.contributions[place].tolist(), strict=True)),
@@ -55,6 +56,14 @@ def told(
         "choices": choices,
         "stable": served.stability.stable(codes, margin) if served.stability else None,
     }
+
+
+def _interval(served: Served, probability: float) -> dict[str, float] | None:
+    """Return the ends of the Venn-ABERS interval beside a risk; None where the version carries none."""
+    if served.intervals is None:
+        return None
+    lo, hi = served.intervals.of(np.array([probability]))
+    return {"lo": float(lo[0]), "hi": float(hi[0])}
 
 
 def reasons(fields: Mapping[str, Any], audience: str) -> list[dict[str, str]]:
