@@ -1,4 +1,7 @@
-"""The features in DuckDB: for each table one query over all dates, aggregates with filters."""
+"""The features in DuckDB: for each table one query over all dates, aggregates with filters.
+
+What is asked of every code is aggregated by patient, date and code, and then pivoted.
+"""
 
 from __future__ import annotations
 
@@ -62,6 +65,9 @@ def _query(lake: Path, name: str, aggregates: list[str]) -> str:
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), {begin}))) AS new
             FROM (SELECT *, greatest(time, {begin}) AS start,
             greatest(least(time + {supply}, moment), {begin}) AS stop FROM ({known}))"""
+    if name in BY_CODE:
+        each = ", ".join(BY_CODE[name])
+        known = f"SELECT patient_id, moment, code, {each} FROM ({known}) GROUP BY patient_id, moment, code"
     return f"SELECT patient_id, moment, {', '.join(aggregates)} FROM ({known}) GROUP BY patient_id, moment"
 
 
@@ -69,21 +75,32 @@ def _within(days: int) -> str:
     return f"age < {days * DAY}"
 
 
+YEAR, YEARS = f"FILTER (WHERE {_within(365)})", f"FILTER (WHERE {_within(730)})"
+BY_CODE = {
+    "observations": (
+        f"arg_max(value, (time, event_id)) {YEAR} AS last_365d",
+        f"avg(value) {YEAR} AS mean_365d",
+        f"min(value) {YEARS} AS min_730d",
+        f"max(value) {YEARS} AS max_730d",
+        f"regr_slope(value, -age / {float(DAY)}) {YEARS} AS slope_730d",
+        f"count(*) {YEAR} AS count_365d",
+        f"min(age) / {float(DAY)} AS days_since",
+    ),
+    "prescriptions": (
+        f"count(*) {YEAR} AS count_365d",
+        f"sum(new) / {float(180 * DAY)} AS coverage_180d",
+        f"min(age) / {float(DAY)} AS days_since",
+    ),
+}
+
+
+def _pivoted(name: str, codes: tuple[str, ...]) -> list[str]:
+    names = [each.rpartition(" AS ")[2] for each in BY_CODE[name]]
+    return [f"any_value({each}) FILTER (WHERE code = '{code}') AS {code}_{each}" for code in codes for each in names]
+
+
 def labs() -> list[str]:
-    found = []
-    for lab in LABS:
-        of = f"code = '{lab}'"
-        year, years = f"FILTER (WHERE {of} AND {_within(365)})", f"FILTER (WHERE {of} AND {_within(730)})"
-        found += [
-            f"arg_max(value, (time, event_id)) {year} AS {lab}_last_365d",
-            f"avg(value) {year} AS {lab}_mean_365d",
-            f"min(value) {years} AS {lab}_min_730d",
-            f"max(value) {years} AS {lab}_max_730d",
-            f"regr_slope(value, -age / {float(DAY)}) {years} AS {lab}_slope_730d",
-            f"count(*) {year} AS {lab}_count_365d",
-            f"min(age) FILTER (WHERE {of}) / {float(DAY)} AS {lab}_days_since",
-        ]
-    return found
+    return _pivoted("observations", LABS)
 
 
 def visits() -> list[str]:
@@ -106,15 +123,7 @@ def visits() -> list[str]:
 
 
 def medicines() -> list[str]:
-    found = []
-    for each in CLASSES:
-        of = f"code = '{each}'"
-        found += [
-            f"count(*) FILTER (WHERE {of} AND {_within(365)}) AS {each}_count_365d",
-            f"sum(new) FILTER (WHERE {of}) / {float(180 * DAY)} AS {each}_coverage_180d",
-            f"min(age) FILTER (WHERE {of}) / {float(DAY)} AS {each}_days_since",
-        ]
-    return found
+    return _pivoted("prescriptions", CLASSES)
 
 
 def diseases() -> list[str]:
