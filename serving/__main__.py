@@ -106,13 +106,13 @@ def notice(
     clock: Annotated[str | None, typer.Option(help="As of when; else now.")] = None,
 ) -> None:
     """Look at every patient whose tags were shown, and tell callers whose have changed since. Run it nightly."""
-    from features.store import EventStore
     from serving.clock import Clock
     from serving.ledger import Ledger
     from serving.noticing import notice as noticed
     from serving.noticing import watched
+    from serving.stores import event_store
 
-    store, ledger = EventStore(home / "events.db"), Ledger(home / "ledger.db")
+    store, ledger = event_store(home), Ledger(home / "ledger.db")
     contents = store.contents()
     count = noticed(store, ledger, lambda: contents, watched(store, ledger), Clock.at(clock).now())
     ledger.close()
@@ -211,10 +211,10 @@ def crowned(task: str, version: str, digest: str) -> None:
 def load(home: Path, lake: Path) -> None:
     """Load a lake's events into the store; events that are there already stay as they are."""
     from features.lake import Lake
-    from features.store import EventStore
+    from serving.stores import event_store
 
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    store = EventStore(home / "events.db")
+    store = event_store(home)
     store.load(Lake(lake))
     store.close()
 

@@ -25,7 +25,6 @@ from features.lake import Lake
 from features.params import general
 from features.progress import track
 from features.schema import table as named
-from features.store import EventStore
 from features.watch import OBSERVED
 from serving import production
 from serving.access import Principal
@@ -41,6 +40,7 @@ from serving.question import Question
 from serving.scores import Format, rows, table, write
 from serving.scoring import told
 from serving.settings import serving
+from serving.stores import event_store
 
 CHUNK = 500
 """Patients whose decisions are recorded in one transaction and written into one part."""
@@ -87,7 +87,7 @@ class Bulk:
     ) -> None:
         self._home, self._lake, self._clock, self._rules = home, lake, clock, serving()
         self._at = clock.now()
-        self._ledger, self._store = Ledger(home / "ledger.db"), EventStore(home / "events.db")
+        self._ledger, self._store = Ledger(home / "ledger.db"), event_store(home)
         everything = production.standing(self._ledger)
         for name in tasks:
             if name not in everything:

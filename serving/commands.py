@@ -25,12 +25,12 @@ def add(app: typer.Typer) -> None:
 def replay(decision: str, home: Home = DEFAULT) -> None:
     """Make a recorded decision again; exit 1 where anything differs, 2 where it is impossible."""
     from features.errors import InputError
-    from features.store import EventStore
     from serving.ledger import Ledger
     from serving.replay import replay as again
     from serving.settings import serving
+    from serving.stores import event_store
 
-    ledger, store = Ledger(home / "ledger.db"), EventStore(home / "events.db")
+    ledger, store = Ledger(home / "ledger.db"), event_store(home)
     entry = ledger.entry("decision", decision)
     if entry is None:
         raise InputError("no such decision", where="replay", remedy="give a decision_id of this state folder")
@@ -73,13 +73,13 @@ def retention(
 
     What a restored back-up of store or identity map still holds of an erased patient goes too.
     """
-    from features.store import EventStore
     from serving.clock import Clock
     from serving.identities import forget
     from serving.ledger import Ledger
     from serving.sealing import restore
+    from serving.stores import event_store
 
-    ledger, store = Ledger(home / "ledger.db"), EventStore(home / "events.db")
+    ledger, store = Ledger(home / "ledger.db"), event_store(home)
     mended = restore(home, ledger, store, Clock.at(clock).now())
     forgotten = forget(home, [stone.patient_id for stone in ledger.keys.tombstones()])
     store.close()

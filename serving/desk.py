@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sqlite3
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -32,6 +31,7 @@ from serving.sealing import restore
 from serving.sessions import Sessions
 from serving.settings import serving
 from serving.shelf import Shelf
+from serving.stores import event_store
 from serving.watchman import Exceeded, Watchman
 
 Given = ParamSpec("Given")
@@ -83,7 +83,7 @@ class Desk:
 
     def _open(self) -> None:
         def store() -> None:
-            self.store = EventStore(self.home / "events.db")
+            self.store = event_store(self.home)
             self.shelf = Shelf(self.home, self.settings.shelf)
             self.catalogue = Catalogue(self.store)
 
@@ -220,6 +220,6 @@ class Desk:
             wrong.append("ledger")
         try:
             self.store.last_seq()
-        except sqlite3.Error:
+        except Exception:  # whatever the database's driver raises
             wrong.append("store")
         return tuple(wrong)

@@ -29,10 +29,10 @@ from features.lake import Lake
 from features.params import section
 from features.plan import compile_plan
 from features.schema import table
-from features.store import EventStore
 from serving import approvals
 from serving.access import demo_keys
 from serving.ledger import Ledger
+from serving.stores import event_store
 from training import manifest
 from training.affinity.readers import readership
 from training.affinity.recommender import ORDER
@@ -314,7 +314,7 @@ def lake(folder: Path) -> Lake:
 def build(home: Path, work: Path) -> Hospital:
     """Fill a state folder: events, models with approvals, keys."""
     home.mkdir(parents=True, exist_ok=True)
-    store = EventStore(home / "events.db")
+    store = event_store(home)
     store.load(lake(work / "lake"))
     store.close()
     for name, card in (("churn_90d", {}), ("diabetes_12m", {}), ("copd_12m", {"exploratory": True})):
