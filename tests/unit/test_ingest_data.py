@@ -132,5 +132,30 @@ def test_cdnow(public_data: Path, tmp_path: Path) -> None:
     assert (report.written["encounters"], report.written["patients"]) == (69659, 23570)
 
 
+def test_deskdrop(public_data: Path, tmp_path: Path) -> None:
+    report = ingest("deskdrop", public_data / "deskdrop", tmp_path)
+    assert (report.read["interaction"], report.unread["interaction said twice"]) == (64515, 2283)
+    assert (report.written["interactions"], report.written["patients"], report.written["contents"]) == (
+        62232, 1799, 2701
+    )  # fmt: skip
+
+
+def test_physionet_by_the_documented_mapping(project: Path, public_data: Path, tmp_path: Path) -> None:
+    """The first 100,000 of 1,754,430 measurements."""
+    folder = tmp_path / "stays"
+    folder.mkdir()
+    page = (project / "docs" / "public-data.md").read_text(encoding="utf-8")
+    (folder / "mapping.yaml").write_text(page.partition("```yaml\n")[2].partition("```")[0])
+    pq.write_table(
+        pq.read_table(public_data / "physionet2012/set-a.parquet").slice(0, 100_000), folder / "set-a.parquet"
+    )
+    report = ingest("tabular", folder, tmp_path / "lake")
+    assert report.written["observations"] == 100_000 and not report.quarantined
+    rows = pq.read_table(tmp_path / "lake" / "observations")
+    span = pc.min_max(rows["time"]).as_py()
+    assert (span["max"] - span["min"]).total_seconds() <= 48 * 3600
+    assert report.document()["unmapped"]["observations"]["codes"] == len(pc.unique(rows["code"]))
+
+
 def _counts(table: object, column: str) -> dict[str, int]:
     return {each["values"]: each["counts"] for each in pc.value_counts(table[column]).to_pylist()}  # type: ignore[index]
