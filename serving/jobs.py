@@ -14,7 +14,7 @@ import shutil
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,14 +30,15 @@ from serving.job_schemas import JobRequest
 from serving.journal import log, where
 from serving.problem import Problem
 from serving.question import Question
-from serving.scores import Format, highest, rows, table, write
+from serving.scores import Format, highest, measured, rows, table, write
 
 if TYPE_CHECKING:
     from serving.desk import Desk
 
-FOLDER = "jobs"
+FOLDER, ROWS = "jobs", "rows.ndjson"
 HOURS = 24
 """How long a finished file is kept."""
+HOUR = 3_600_000_000
 _PAUSE_S = 0.2
 _BLOCK = 5_000
 
@@ -95,6 +96,8 @@ class Jobs:
         found = _read(self._folder / job_id) if job_id.isalnum() else None
         if found is None or found["private"]["who"]["name"] != principal.name:
             raise Problem(404, "no such job", code="unknown_job", field="id")
+        if _over(found, self._desk.clock.now()):
+            found |= {"status": "expired", "files": []}
         return {name: value for name, value in found.items() if name != "private"}
 
     def file(self, principal: Principal, job_id: str, name: str) -> Path:
@@ -120,8 +123,8 @@ class Jobs:
                     job = _read(place) if mine else None
                     if job is not None and job["status"] in ("queued", "running") and not self._desk.faults:
                         await self._run(place, job)
-                    elif job is not None and job["status"] == "done":
-                        _expire(place, job)
+                    elif job is not None and job["status"] in ("done", "failed", "expired"):
+                        _expire(place, job, self._desk.clock.now())
 
     async def _run(self, place: Path, job: dict[str, Any]) -> None:
         try:
@@ -131,6 +134,8 @@ class Jobs:
         except Exception as fault:
             log().error("job failed", code=job["job_id"], **where(fault))
             code = fault.code if isinstance(fault, Problem) else "unavailable"
+            job["private"]["asked"]["patient_ids"] = None
+            (place / ROWS).unlink(missing_ok=True)
             _keep(place, job | {"status": "failed", "error": code})
 
     async def _score(self, place: Path, job: dict[str, Any]) -> None:
@@ -142,7 +147,7 @@ class Jobs:
         patients = await self._desk.run(_cohort, self._desk, asked)
         job |= {"status": "running", "patients": len(patients)}
         _keep(place, job)
-        scored = place / "rows.ndjson"
+        scored = place / ROWS
         scored.touch(mode=0o600)
         os.truncate(scored, min(private["size"], scored.stat().st_size))
         while job["done"] < len(patients):
@@ -160,16 +165,16 @@ class Jobs:
             await asyncio.sleep(0)
         kind: Format = asked.format
         file = place / f"scores.{kind}"
-        parts = _parts(scored)
+        parts = _parts(scored, {stone.patient_id for stone in self._desk.ledger.keys.tombstones()})
         if asked.top is not None:
             parts = iter([highest(pa.concat_tables([table(()), *parts]), asked.top)])
-        count, digest = await asyncio.to_thread(write, parts, file, kind)
+        await asyncio.to_thread(write, parts, file, kind)
         scored.unlink()
         told: dict[str, Any] = {"name": file.name, "url": f"/v1/jobs/{job['job_id']}/files/{file.name}", "format": kind}
-        told |= {"sha256": digest, "rows": count, "bytes": file.stat().st_size}
-        ends = time.time_ns() // 1000 + HOURS * 3_600_000_000
-        private["asked"]["patient_ids"] = None
-        _keep(place, job | {"status": "done", "files": [told], "expires_at": instants.iso(ends)})
+        told |= await asyncio.to_thread(measured, file, kind)
+        private |= {"ended": time.time(), "asked": {**private["asked"], "patient_ids": None}}
+        ends = instants.iso(self._desk.clock.now() + HOURS * HOUR)
+        _keep(place, job | {"status": "done", "files": [told], "expires_at": ends})
 
     async def _chunk(self, principal: Principal, asked: JobRequest, ids: list[str], at: int) -> list[dict[str, Any]]:
         """Score some patients; wait where the service is busy or cannot record."""
@@ -227,20 +232,46 @@ def _count(job: dict[str, Any], answers: list[dict[str, Any]]) -> None:
     job["counts"] = {"scored": job["counts"]["scored"] + codes.count(None), "refused": dict(sorted(refused.items()))}
 
 
-def _parts(file: Path) -> Iterator[pa.Table]:
-    """Yield the rows of a file some at a time."""
+def _parts(file: Path, sealed: Set[str]) -> Iterator[pa.Table]:
+    """Yield the rows of a file some at a time, but for scores of patients who were sealed meanwhile."""
     held = []
     with file.open("rb") as lines:
         for line in lines:
-            held.append(orjson.loads(line))
+            row = orjson.loads(line)
+            if row["patient_id"] not in sealed or row["refused"] == "sealed":
+                held.append(row)
             if len(held) == _BLOCK:
                 yield table(held)
                 held = []
     yield table(held)
 
 
-def _expire(place: Path, job: dict[str, Any]) -> None:
-    if instants.parse(job["expires_at"]) < time.time_ns() // 1000:
+def amend(home: Path, patient_id: str) -> None:
+    """Let jobs forget a patient: ids that wait to be scored, and what is said of files whose rows were taken out.
+
+    A job under way is left to its worker: at its end it drops the rows of whoever was sealed meanwhile.
+    """
+    for place in (home / FOLDER).glob("*/"):
+        with _held(place) as mine:
+            job = _read(place) if mine else None
+            if job is None:
+                continue
+            ids = job["private"]["asked"].get("patient_ids") or ()
+            job["private"]["asked"]["patient_ids"] = ["" if each == patient_id else each for each in ids] or None
+            for each in job["files"]:
+                each |= measured(place / each["name"], each["format"])
+            _keep(place, job)
+
+
+def _over(job: dict[str, Any], now: int) -> bool:
+    """Say whether a finished job's files have expired, by the service's clock or by the time that really passed."""
+    if job["status"] != "done":
+        return False
+    return now >= instants.parse(job["expires_at"]) or time.time() >= job["private"]["ended"] + HOURS * 3600
+
+
+def _expire(place: Path, job: dict[str, Any], now: int) -> None:
+    if _over(job, now):
         for each in job["files"]:
             (place / each["name"]).unlink(missing_ok=True)
         _keep(place, job | {"status": "expired", "files": []})

@@ -84,18 +84,17 @@ def table(found: Iterable[Mapping[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(list(found), schema=SCHEMA)
 
 
-def write(parts: Iterable[pa.Table], file: Path, kind: Format) -> tuple[int, str]:
-    """Write tables into one file, all or nothing; return its rows and SHA-256.
+def write(parts: Iterable[pa.Table], file: Path, kind: Format) -> None:
+    """Write tables into one file, all or nothing.
 
     CSV is UTF-8 with a byte order mark; a cell that a spreadsheet would run as a formula begins
     with an apostrophe.
     """
-    fresh, count = file.with_name(file.name + ".new"), 0
+    fresh = file.with_name(file.name + ".new")
     if kind == "parquet":
         with pq.ParquetWriter(fresh, SCHEMA) as into:
             for part in parts:
                 into.write_table(part)
-                count += part.num_rows
     else:
         with fresh.open("wb") as out:
             if kind == "csv":
@@ -104,13 +103,25 @@ def write(parts: Iterable[pa.Table], file: Path, kind: Format) -> tuple[int, str
                 for row in part.to_pylist():
                     told = {name: value.isoformat() if name in _TIMES else value for name, value in row.items()}
                     out.write(_line(map(_safe, told.values())) if kind == "csv" else orjson.dumps(told) + b"\n")
-                count += part.num_rows
-    digest = hashlib.sha256()
-    with fresh.open("rb") as written:
-        for block in iter(lambda: written.read(1 << 20), b""):
-            digest.update(block)
     fresh.replace(file)
-    return count, digest.hexdigest()
+
+
+def measured(file: Path, kind: Format) -> dict[str, Any]:
+    """Return the SHA-256, the rows and the bytes of a file that `write` wrote."""
+    if kind == "parquet":
+        count = pq.read_metadata(file).num_rows
+    elif kind == "csv":
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            count = sum(1 for _ in csv.reader(lines)) - 1
+    else:
+        with file.open("rb") as lines_:
+            count = sum(1 for _ in lines_)
+    with file.open("rb") as written:
+        return {
+            "sha256": hashlib.file_digest(written, "sha256").hexdigest(),
+            "rows": count,
+            "bytes": file.stat().st_size,
+        }
 
 
 def highest(whole: pa.Table, top: int) -> pa.Table:

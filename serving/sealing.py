@@ -201,6 +201,7 @@ def purge(home: Path, store: EventStore, patient_id: str) -> dict[str, int]:
         There is an identity map and its key cannot be used: ask again, once it can.
     """
     from features.kept import cache
+    from serving.jobs import ROWS, amend
 
     gone = {"event segments": store.purge(patient_id), "cached vectors": 0, "file rows": 0}
     _forget(home, patient_id)
@@ -209,8 +210,9 @@ def purge(home: Path, store: EventStore, patient_id: str) -> dict[str, int]:
             file.unlink(missing_ok=True)
             gone["cached vectors"] += 1
     for file in sorted(home.rglob("*")):
-        if file.is_file() and file.name not in _KEPT:
+        if file.is_file() and file.name not in (*_KEPT, ROWS):
             gone["file rows"] += _rows_without(file, patient_id)
+    amend(home, patient_id)
     return gone | {"own ids": forget(home, [patient_id])}
 
 

@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 from starlette.testclient import TestClient
 
+from features import instants
+from features.instants import DAY
 from serving.api import application
 from serving.clock import Clock
 from serving.desk import Desk
@@ -89,6 +91,48 @@ def test_a_key_gives_the_same_job_and_nobody_else_sees_it(served: tuple[TestClie
     hidden = client.get(first.headers["Location"], headers=hospital.headers("compliance"))
     assert (hidden.status_code, hidden.json()["error"]["code"]) == (404, "unknown_job")
     finished(client, first)
+
+
+@pytest.mark.parametrize("kind", ["ndjson", "csv", "parquet"])
+def test_a_file_without_an_erased_patient_is_told_of_as_it_is(tmp_path: Path, kind: str) -> None:
+    hospital = build(tmp_path / "home", tmp_path / "work")
+    desk = Desk(hospital.home, Clock.at(CLOCK))
+    with TestClient(application(desk), headers=hospital.headers("outreach")) as client:
+        job = finished(client, client.post("/v1/jobs", json={**ASKED, "format": kind}))
+        waiting = client.post("/v1/jobs", json={**ASKED, "cohort": "patient_ids", "patient_ids": ["ok-1", "ok-2"]})
+        finished(client, waiting)
+        gone = client.delete("/v1/patients/ok-1", headers=hospital.headers("compliance"))
+        assert gone.status_code == 200, gone.text
+        after = client.get(f"/v1/jobs/{job['job_id']}").json()
+        (before,), (told,) = job["files"], after["files"]
+        content = client.get(told["url"]).content
+    assert b"ok-1" not in content
+    assert (hashlib.sha256(content).hexdigest(), len(content)) == (told["sha256"], told["bytes"])
+    assert (told["rows"], told["sha256"] != before["sha256"]) == (before["rows"] - 1, True)
+    for file in (hospital.home / "jobs").rglob("*.*"):
+        assert b"ok-1" not in file.read_bytes(), file.name
+
+
+def test_files_expire_after_a_day_of_the_clock(hospital: Hospital) -> None:
+    def asked(clock: int) -> tuple[TestClient, Desk]:
+        desk = Desk(hospital.home, Clock(clock))
+        return TestClient(application(desk), headers=hospital.headers("outreach")), desk
+
+    client, _ = asked(NOW)
+    with client:
+        job = finished(client, client.post("/v1/jobs", json=ASKED))
+    assert instants.parse(job["expires_at"]) - instants.parse(job["created_at"]) == DAY
+    url = job["files"][0]["url"]
+    for later, status, there in ((DAY - 1, "done", True), (DAY, "expired", False)):
+        client, desk = asked(NOW + later)
+        desk.settings = desk.settings.model_copy(update={"look_seconds": 0.05})
+        with client:
+            assert client.get(f"/v1/jobs/{job['job_id']}").json()["status"] == status
+            answer = client.get(url)
+            assert (answer.status_code == 200) is there
+            time.sleep(0 if there else 0.5)
+    assert answer.json()["error"]["code"] == "unknown_file"
+    assert not (hospital.home / "jobs" / job["job_id"] / "scores.ndjson").exists()
 
 
 def test_a_job_left_in_the_middle_goes_on(hospital: Hospital) -> None:
