@@ -24,29 +24,31 @@ _BETWEEN = "\x1f"
 
 
 class ColumnAxis:
-    """Classes of one column: 0 for what no selection names, k for the k-th value that one does."""
+    """Classes of one column: values that the same selections name are one class."""
 
     def __init__(self, column: str, selections: Sequence[Selection]) -> None:
         named = {
             value: None for each in selections for name, values in each.conditions if name == column for value in values
         }
         self.columns = (column,)
-        self.values: dict[Value, int] = {value: place + 1 for place, value in enumerate(named)}
-        self._passes = np.zeros((len(named) + 1, len(selections)), dtype=bool)
+        passes = np.zeros((len(named) + 1, len(selections)), dtype=bool)
         for place, each in enumerate(selections):
             asked = [values for name, values in each.conditions if name == column]
-            self._passes[0, place] = not asked
-            for value, row in self.values.items():
-                self._passes[row, place] = all(value in values for values in asked)
+            passes[0, place] = not asked
+            for row, value in enumerate(named, 1):
+                passes[row, place] = all(value in values for values in asked)
+        self._passes, classes = np.unique(passes, axis=0, return_inverse=True)
+        self._other, *of = classes.ravel().tolist()
+        self.values: dict[Value, int] = dict(zip(named, of))
 
     def classes(self, rows: Read) -> np.ndarray:
         """Return the (n,) class of each row."""
         column = rows[self.columns[0]]
         if pa.types.is_string(column.type) or pa.types.is_dictionary(column.type):
             places, words = encoded(column)
-            return np.array([self.values.get(word, 0) for word in words] + [0], np.int64)[places]
+            return np.array([*(self.values.get(word, self._other) for word in words), self._other], np.int64)[places]
         given = numbers(column)
-        found = np.zeros(len(given), np.int64)
+        found = np.full(len(given), self._other)
         for value, place in self.values.items():
             found[given == value] = place
         return found
