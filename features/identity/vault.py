@@ -96,7 +96,7 @@ class Vault:
         into, new, gone = self.merges(), 0, 0
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            order = self._order()
+            order, count = self._order(), int(self._db.execute("SELECT count(*) FROM ids").fetchone()[0])
             for people in matched.people:
                 ids = {known[each.key][1] for each in people if each.key in known}
                 held = sorted({into.get(each, each) for each in ids}, key=lambda each: order[each])
@@ -109,7 +109,7 @@ class Vault:
                 for person in people:
                     before = known.get(person.key)
                     if before is None or before[0] != person:
-                        self._keep(person, surrogate if before is None else before[1])
+                        count += self._keep(person, surrogate if before is None else before[1], count)
             self._db.execute("COMMIT")
         except BaseException:
             self._db.execute("ROLLBACK")
@@ -158,18 +158,17 @@ class Vault:
             order[told["surrogate"]] = min(order.get(told["surrogate"], place), place)
         return order
 
-    def _keep(self, person: Person, surrogate: str) -> None:
+    def _keep(self, person: Person, surrogate: str, count: int) -> bool:
+        """Store an entry; a new one, which is said by the answer, bears how many there were before it."""
         token, nonce = self.token(person.system, person.value), secrets.token_bytes(_NONCE)
         row = self._db.execute("SELECT sealed FROM ids WHERE token = ?", (token,)).fetchone()
-        learnt = self._told(token, row[0])["learnt"] if row else self._count()
+        learnt = self._told(token, row[0])["learnt"] if row else count
         told = json.dumps(asdict(person) | {"surrogate": surrogate, "learnt": learnt}, ensure_ascii=False)
         sealed = nonce + self._gcm.encrypt(nonce, told.encode(), token)
         self._db.execute(
             "INSERT INTO ids VALUES (?, ?) ON CONFLICT (token) DO UPDATE SET sealed = excluded.sealed", (token, sealed)
         )
-
-    def _count(self) -> int:
-        return int(self._db.execute("SELECT count(*) FROM ids").fetchone()[0])
+        return row is None
 
     def merges(self) -> dict[str, str]:
         """Return surrogates that stand for nobody any more -> the one that stands for the person."""
