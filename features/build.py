@@ -98,7 +98,8 @@ def keep(kept: Kept, lake: Lake, plan: Plan, patients: np.ndarray, at: np.ndarra
         marks = _Marks(ids)
         for part, places, tables in track(buckets, "vectors", total=len(left)):
             rows, own = marks.of(places)
-            kept.put(part, rows, plan.vectors(tables, own, at[rows]))
+            order = np.argsort(rows)
+            kept.put(part, rows[order], plan.vectors(tables, own, at[rows])[order])
     return None
 
 
@@ -197,9 +198,9 @@ class _Marks:
         self._order, self._starts = dealt(self._which, len(self._patients))
 
     def of(self, places: np.ndarray) -> tuple[np.ndarray, pa.DictionaryArray]:
-        """Return the landmarks of a bucket's patients, ascending, and the patient of each among these alone."""
+        """Return the landmarks of a bucket's patients, one's after the other's, and the patient of each among these."""
         first, size = int(places[0]), len(places)
-        rows = np.sort(self._order[self._starts[first] : self._starts[first + size]])
+        rows = self._order[self._starts[first] : self._starts[first + size]]
         own = pa.array(self._which[rows] - np.int32(first))
         return rows, pa.DictionaryArray.from_arrays(own, self._patients.slice(first, size))
 

@@ -28,27 +28,27 @@ _VALUES = types.Array(types.float64, 2, "C", readonly=True)
 
 
 @njit(inline="always")
-def _read(how, state, part, at, silent):  # type: ignore[no-untyped-def]
-    """Read one feature off its cell (and, for a share, the cell of the part)."""
+def _read(how, state, own, part, at, silent):  # type: ignore[no-untyped-def]
+    """Read one feature off its cell, which begins at ``own`` (and, for a share, the cell of the part)."""
     if how == AS_COUNT:
-        return state[0] if state[0] > 0 else silent
+        return state[own] if state[own] > 0 else silent
     if how == AS_EXISTS:
-        return 1.0 if state[0] > 0 else silent
+        return 1.0 if state[own] > 0 else silent
     if how == AS_SUM:
-        return state[2] if state[0] > 0 else silent
+        return state[own + 2] if state[own] > 0 else silent
     if how == AS_DISTINCT:
-        return state[1] if state[0] > 0 else silent
+        return state[own + 1] if state[own] > 0 else silent
     if how == AS_MEAN:
-        return state[2] / state[1] if state[1] > 0 else np.nan
+        return state[own + 2] / state[own + 1] if state[own + 1] > 0 else np.nan
     if how == AS_STD:
-        return np.sqrt(state[2] / (state[0] - 1.0)) if state[0] > 1 else np.nan
+        return np.sqrt(state[own + 2] / (state[own] - 1.0)) if state[own] > 1 else np.nan
     if how == AS_VALUE:
-        return state[1] if state[0] > 0 else np.nan
+        return state[own + 1] if state[own] > 0 else np.nan
     if how == AS_SINCE:
-        return np.float64(at - np.int64(state[1])) / DAY if state[0] > 0 else np.nan
+        return np.float64(at - np.int64(state[own + 1])) / DAY if state[own] > 0 else np.nan
     if how == AS_SLOPE:
-        return state[4] / state[3] if state[3] > 0 else np.nan
-    return part[0] / state[0] if state[0] > 0 else np.nan
+        return state[own + 4] / state[own + 3] if state[own + 3] > 0 else np.nan
+    return state[part] / state[own] if state[own] > 0 else np.nan
 
 
 @njit(
@@ -61,6 +61,7 @@ def _read(how, state, part, at, silent):  # type: ignore[no-untyped-def]
         types.boolean, types.Array(types.float64, 2, "C"),
     ),
     cache=True,
+    error_model="numpy",
     nogil=True,
 )  # fmt: skip
 def sweep(  # type: ignore[no-untyped-def]
@@ -95,7 +96,7 @@ def sweep(  # type: ignore[no-untyped-def]
         (landmarks, features).
     """
     windows = len(edges)
-    state = np.empty((len(keeps) + 1, 6))
+    state = np.empty(len(keeps) * 6)
     stamps = np.full(stamp_count, -1, np.int64)
     for mark in range(len(at)):
         now = at[mark]
@@ -120,7 +121,7 @@ def sweep(  # type: ignore[no-untyped-def]
                 for feature in range(features_from[window], features_from[window + 1]):
                     silent = 0.0 if watched[mark] <= now - needs[feature] + 1 else np.nan
                     out[mark, target[feature]] = _read(
-                        how[feature], state[cell[feature]], state[part[feature]], now, silent
+                        how[feature], state, cell[feature] * 6, part[feature] * 6, now, silent
                     )
                 window += 1
             if window == windows:
@@ -129,49 +130,49 @@ def sweep(  # type: ignore[no-untyped-def]
                 each = cells[place]
                 if reach[each] <= age:
                     break
-                kept, own = keeps[each], state[each]
+                kept, own = keeps[each], each * 6
                 if kept == COUNT:
-                    own[0] += 1.0
+                    state[own] += 1.0
                     continue
                 value = values[column[each], row]
                 present = value == value
                 if kept == SUM:
-                    own[0] += 1.0
+                    state[own] += 1.0
                     if present:
-                        own[1] += 1.0
-                        own[2] += value
+                        state[own + 1] += 1.0
+                        state[own + 2] += value
                 elif kept == DISTINCT:
-                    own[0] += 1.0
+                    state[own] += 1.0
                     if present and stamps[stamps_from[each] + np.int64(value)] != mark:
                         stamps[stamps_from[each] + np.int64(value)] = mark
-                        own[1] += 1.0
+                        state[own + 1] += 1.0
                 elif not present:
                     continue
                 elif kept == NEAREST:
-                    if own[0] == 0.0:
-                        own[0], own[1] = 1.0, value
+                    if state[own] == 0.0:
+                        state[own], state[own + 1] = 1.0, value
                 elif kept == FARTHEST:
-                    own[0], own[1] = 1.0, value
+                    state[own], state[own + 1] = 1.0, value
                 elif kept == MIN:
-                    if own[0] == 0.0 or value < own[1]:
-                        own[0], own[1] = 1.0, value
+                    if state[own] == 0.0 or value < state[own + 1]:
+                        state[own], state[own + 1] = 1.0, value
                 elif kept == MAX:
-                    if own[0] == 0.0 or value > own[1]:
-                        own[0], own[1] = 1.0, value
+                    if state[own] == 0.0 or value > state[own + 1]:
+                        state[own], state[own + 1] = 1.0, value
                 elif kept == SPREAD:
-                    own[0] += 1.0
-                    delta = value - own[1]
-                    own[1] += delta / own[0]
-                    own[2] += delta * (value - own[1])
+                    state[own] += 1.0
+                    delta = value - state[own + 1]
+                    state[own + 1] += delta / state[own]
+                    state[own + 2] += delta * (value - state[own + 1])
                 else:
-                    if own[0] == 0.0:
-                        own[5] = np.float64(time[row])
-                    own[0] += 1.0
-                    day = np.float64(time[row] - np.int64(own[5])) / DAY
-                    away = day - own[1]
-                    own[1] += away / own[0]
-                    own[3] += away * (day - own[1])
-                    delta = value - own[2]
-                    own[2] += delta / own[0]
-                    own[4] += away * (value - own[2])
+                    if state[own] == 0.0:
+                        state[own + 5] = np.float64(time[row])
+                    state[own] += 1.0
+                    day = np.float64(time[row] - np.int64(state[own + 5])) / DAY
+                    away = day - state[own + 1]
+                    state[own + 1] += away / state[own]
+                    state[own + 3] += away * (day - state[own + 1])
+                    delta = value - state[own + 2]
+                    state[own + 2] += delta / state[own]
+                    state[own + 4] += away * (value - state[own + 2])
             row += step
