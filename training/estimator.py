@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,13 @@ from training.split import PARTS
 from training.tracking import Run, Source, record
 
 
-def run_estimator(data: Dataset, named: str, source: Source, overrides: tuple[str, ...] = ()) -> Trained:
+def run_estimator(
+    data: Dataset,
+    named: str,
+    source: Source,
+    overrides: tuple[str, ...] = (),
+    files: Mapping[str, str] | None = None,
+) -> Trained:
     """Fit a classifier to the train part of a task, judge it on the test part, and keep the run.
 
     Parameters
@@ -27,6 +34,8 @@ def run_estimator(data: Dataset, named: str, source: Source, overrides: tuple[st
     named
         ``module:function``; the function takes nothing and returns an unfitted classifier. It is fitted
         to a frame of named columns, NaN for null, with the weights where it takes ``sample_weight``.
+    files
+        Texts to keep with the run, by name.
 
     Raises
     ------
@@ -62,7 +71,8 @@ def run_estimator(data: Dataset, named: str, source: Source, overrides: tuple[st
         "sample_size": size.text,
     }
     settings = {f"estimator.{name}": str(value)[:400] for name, value in model.get_params(deep=False).items()}
-    kept = record(Run(data.task.name, None, "none", tags, settings, figures, data.spec.names, source))
+    made_of = (data.task.name, None, "none", tags, settings, figures, data.spec.names, source)
+    kept = record(Run(*made_of, files=files or {}))
     notes = (
         f"{kind} of {named}: logged for comparison; it does not explain itself exactly and cannot be proposed",
         "sample weights used" if weighed else "it takes no sample_weight: the censoring is not weighed",

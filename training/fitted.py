@@ -35,6 +35,9 @@ class Fitted:
         Settings that were tried.
     held
         Probabilities of rows by models that never saw their patients, and the outcomes of those rows.
+    sections
+        What was asked of it beside the figures, for the report, the card and the gates; empty where
+        ``training.assessment`` asks it.
     """
 
     task: Task
@@ -49,6 +52,7 @@ class Fitted:
     files: Mapping[str, str | bytes] = field(default_factory=dict)
     trials: tuple[Trial, ...] = ()
     held: tuple[np.ndarray, np.ndarray] | None = None
+    sections: Mapping[str, Any] = field(default_factory=dict)
 
 
 def bands(probability: np.ndarray, quantiles: tuple[float, float, float]) -> tuple[float, float, float]:

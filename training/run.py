@@ -17,6 +17,7 @@ from training.gates import gates
 from training.report import report
 from training.task import Task
 from training.tasks import task as task_named
+from training.tasks.own import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +55,7 @@ def run(
     Parameters
     ----------
     name
-        A task's name, or a Python file that declares one.
+        A task's name, or a Python file that declares one: the file is kept with the run, as ``task.py``.
     lake
         Folder of canonical tables; a self-test needs none.
     overrides
@@ -74,6 +75,7 @@ def run(
         An unknown task, a lake that cannot serve it, too few patients (the numbers are named).
     """
     task = task_named(name, overrides)
+    declared = {"task.py": text_of(name)} if text_of(name) else {}
     source = tracking.Source("none", "none")
     if task.kind == "prevalent":
         from training.screening import fit_self_test
@@ -104,8 +106,9 @@ def run(
             if estimator:
                 from training.estimator import run_estimator
 
-                return run_estimator(data, estimator, source, overrides)
+                return run_estimator(data, estimator, source, overrides, declared)
             fitted = fit(data, overrides, trials, storage, study)
+            fitted = replace(fitted, files={**fitted.files, **declared})
             fitted = replace(fitted, notes=(*fitted.notes, *_codeless(opened, task, data.spec.names)))
             from training.assessment import assess
 
@@ -122,7 +125,7 @@ def record(
 ) -> Trained:
     """Write the artefact, its card and its report, and register it."""
     task, scorer = fitted.task, fitted.scorer
-    trust = dict(assessment.sections) if assessment else {}
+    trust = dict(assessment.sections if assessment else fitted.sections)
     figures = {**fitted.figures, **(assessment.figures if assessment else {})}
     origin = provenance(task, scorer.spec.digest, source)
     told = card(

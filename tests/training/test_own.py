@@ -84,6 +84,9 @@ def test_a_task_of_a_file_runs_with_the_groups_beside_it(sample, store, home, tm
     assert trained.task == "silent_60d" and trained.figures["test_auroc"] > 0.6
     kept = tracking.fetch("silent_60d", trained.version)
     assert "my_visit_count_200d" in json.loads((kept / "scorer.json").read_text())["spec"]["features"][-1]["name"]
+    again = tmp_path / "again.py"  # the run holds what it was made with, so that it can be made again
+    again.write_bytes((kept / "task.py").read_bytes())
+    assert run(str(again), sample / "lake", QUICK).figures == trained.figures
 
 
 def test_the_gout_of_the_documentation_is_two_tasks(hospital, lake):

@@ -19,6 +19,12 @@ def of_hospital() -> tuple[Task, ...]:
     return found.declared("tasks", Task) if found else ()
 
 
+def text_of(given: str) -> str:
+    """Return the text of the file that ``my_task.py`` or ``my_task.py:name`` names; empty for a task's name."""
+    path = given.partition(":")[0]
+    return Path(path).read_text(encoding="utf-8") if path.endswith(".py") else ""
+
+
 def of_file(given: str) -> Task:
     """Return the task of a file, ``my_task.py`` or ``my_task.py:name`` where it declares several.
 
