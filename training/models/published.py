@@ -1,10 +1,13 @@
 """Published scores whose formula is public, over the names of features or of a questionnaire.
 
-FINDRISC: Lindstrom and Tuomilehto, Diabetes Care 2003;26:725 and the form of the Finnish Diabetes
-Association (ten-year risk of diabetes, 0 to 26 points). New Chinese Diabetes Risk Score: Zhou et al.,
-Diabetes Care 2013;36:3944, as the Chinese guideline for type 2 diabetes prints it (0 to 51, cut 25).
-Framingham general cardiovascular disease: D'Agostino et al., Circulation 2008;117:743, with lipids
-(table 2) and for the office without (ten-year risk; lipids in mg/dL there, in mmol/L here).
+FINDRISC: Lindstrom and Tuomilehto, Diabetes Care 2003;26:725 (seven lines, 0 to 20 points, people of 35
+to 64), in the form that the Finnish Diabetes Association made of it for everybody: with the relatives'
+diabetes (5 or 3 points) and a fourth point from 65 on, 0 to 26. New Chinese Diabetes Risk Score: Zhou et
+al., Diabetes Care 2013;36:3944, as the Chinese guideline for type 2 diabetes prints it (undiagnosed
+diabetes, ages 20 to 74, 0 to 51, cut 25). Framingham general cardiovascular disease: D'Agostino et al.,
+Circulation 2008;117:743, ages 30 to 74, with lipids (table 2) and for the office with the body mass index
+instead (ten-year risk; lipids in mg/dL there, in mmol/L here). Points, coefficients, means and baseline
+survivals were compared with reprints of these tables.
 """
 
 from __future__ import annotations
