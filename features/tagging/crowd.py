@@ -13,7 +13,7 @@ from features.tags import UNDETERMINED, Tags, tags
 from features.watch import OBSERVED
 
 BY = ("region", "age_band", "sex", "insurance")
-_MORE = {"patients": ("region_code",), "interactions": ("action", "content_id")}
+_MORE = {"patients": ("region_code",), "interactions": ("action", "content_id", "content_topics", "content_format")}
 _NONE = ""
 
 

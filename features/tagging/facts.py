@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -62,7 +63,8 @@ class Facts:
     tables
         The canonical tables that were made ready, with all their columns.
     contents
-        The canonical table ``contents``.
+        The canonical table ``contents``: which items are sensitive now, and what each is about where the
+        interactions do not say how it stood when it was read.
     least
         Actions below which no preference is named.
     """
@@ -83,9 +85,16 @@ class Facts:
         own = contents.filter(pc.is_in(contents["content_id"].cast(pa.string()), value_set=named))
         items = {row["content_id"]: row for row in own.to_pylist()}
         seen = [items.get(name, {}) if view else {} for view, name in zip(viewed, opened)]
-        harmless = [item if item.get("sensitive") is False else {} for item in seen]
-        self._topics = Kinds.of([sorted(set(item.get("topics") or ())) for item in harmless])
-        self._formats = Kinds.of([[item["format"]] if item.get("format") else [] for item in seen])
+        topics = [
+            then or item.get("topics") if item.get("sensitive") is False else None
+            for item, then in zip(seen, _column(acts, "content_topics", rows))
+        ]
+        formats = [
+            then if view and then else item.get("format")
+            for view, item, then in zip(viewed, seen, _column(acts, "content_format", rows))
+        ]
+        self._topics = Kinds.of([sorted(set(each or ())) for each in topics])
+        self._formats = Kinds.of([[each] if each else [] for each in formats])
         self._hours = Kinds.of([[word] for word in _parts(rows.time)])
 
     def columns(self, which: np.ndarray, at: np.ndarray) -> dict[str, np.ndarray]:
@@ -156,10 +165,10 @@ def _spread(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return owner, np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes) + np.repeat(low, sizes)
 
 
-def _column(table: pa.Table | None, name: str, rows: Rows) -> list[str | None]:
+def _column(table: pa.Table | None, name: str, rows: Rows) -> list[Any]:
     if table is None or name not in table.column_names:
         return [None] * len(rows.origin)
-    found: list[str | None] = table[name].take(pa.array(rows.origin)).to_pylist()
+    found: list[Any] = table[name].take(pa.array(rows.origin)).to_pylist()
     return found
 
 

@@ -228,6 +228,17 @@ def visit(ago: float, **more: Any) -> dict[str, Any]:
     return {"ago": ago, "kind": "outpatient", "status": "finished"} | more
 
 
+def test_what_was_read_about_is_what_stood_then() -> None:
+    """Item a was about sleep, as a comic, when it was read; what nobody knew then is what is known now."""
+    acts = events("interactions", *({"ago": ago, "action": "view", "content_id": "a"} for ago in (3, 5, 8)))
+    assert held(profile(interactions=acts))["topic_sought"][0] == "diet"
+    then = acts.append_column("content_topics", pa.array([["sleep"]] * 3))
+    found = held(profile(interactions=then.append_column("content_format", pa.array(["comic", "comic", "comic"]))))
+    assert (found["topic_sought"][0], found["format_preference"][0]) == ("sleep", "comic")
+    later = acts.append_column("content_topics", pa.nulls(3, pa.list_(pa.string())))
+    assert held(profile(interactions=later))["topic_sought"][0] == "diet"
+
+
 def test_since_is_when_the_event_became_known() -> None:
     found = held(
         profile(diagnoses=events("diagnoses", {"ago": 100, "known": 90, "code_system": "ICD-10", "code": "E11"}))
