@@ -56,7 +56,7 @@ def test_the_published_score_wins_where_nothing_is_better(rows):
     found = choose(candidates(INPUTS, NAMES, VALUES, x), x, y, patient, 3, 1, np.ones(len(y)))
     assert found.name == SCORE.name and found.model.kind == "points"
     worse, error = found.behind[SCORE.name]
-    assert worse <= error and f"{SCORE.name} (points)" in found.text
+    assert worse <= error and f"points ({SCORE.name})" in found.text
     assert sigmoid(found.calibration[0] * found.model.margin(x) + found.calibration[1]).mean() == pytest.approx(
         y.mean(), abs=0.01
     )

@@ -55,7 +55,7 @@ class Choice:
             for name, (worse, error) in self.behind.items()
             if name != best
         ]
-        return "; ".join((f"{self.name} ({self.model.kind}): log loss {losses}", *apart))
+        return "; ".join((f"{self.model.kind} ({self.name}): log loss {losses}", *apart))
 
 
 def out_of_fold(
