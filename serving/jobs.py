@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 
 from features import instants
 from serving.access import Principal
-from serving.decide import decide
+from serving.decide import decide, known_patient
 from serving.job_schemas import JobRequest
 from serving.journal import log, where
 from serving.problem import Problem
@@ -199,7 +199,7 @@ def _scored(
             desk.clock.now(),
             principal,
             exploratory=asked.exploratory,
-            known=desk.store.has(patient_id),
+            known=known_patient(desk, patient_id),
         )
         for patient_id in ids
     ]

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from serving.once import LONGEST
 from serving.problem import CODES
 from serving.route import FORM, NDJSON, Route
 from serving.schemas import ErrorAnswer
@@ -62,7 +63,7 @@ def _operation(route: Route, refs: dict[Any, Any]) -> dict[str, Any]:
     good = refs[route.answer] if route.answer else {}
     responses[str(route.success)] = {
         "description": "answered",
-        "content": {route.gives: {"schema": good} if good else {}},
+        "content": {media: {"schema": good} if good else {} for media in (route.gives, *route.also)},
     }
     if route.lines is not None:
         lines = {"schema": {"type": "string", "description": f"one {route.lines.__name__} a line"}}
@@ -74,7 +75,7 @@ def _operation(route: Route, refs: dict[Any, Any]) -> dict[str, Any]:
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
             for name in re.findall(r"{(\w+)}", route.path)
         ],
-        "responses": dict(sorted(responses.items())),
+        "responses": {status: {**told, "headers": _told(status, route)} for status, told in sorted(responses.items())},
         "security": [{"key": []}, {"token": []}] if route.scope else [],
     }
     if route.query is not None:
@@ -83,15 +84,9 @@ def _operation(route: Route, refs: dict[Any, Any]) -> dict[str, Any]:
             {"name": name, "in": "query", "required": name in asked.get("required", ()), "schema": shape}
             for name, shape in asked["properties"].items()
         ]
-    if route.method == "POST":
-        operation["parameters"].append(
-            {
-                "name": "Idempotency-Key",
-                "in": "header",
-                "required": False,
-                "schema": {"type": "string", "maxLength": 128},
-            }
-        )
+    if route.method == "POST" and route.answer is not None:
+        operation["parameters"].append(_header("Idempotency-Key", maxLength=LONGEST))
+    operation["parameters"] += [_header(name) for name in route.headers]
     if route.has_body:
         shape = {"schema": refs[route.request]} if route.request else {"schema": {"type": "object"}}
         lines = {"schema": {"type": "string", "description": "one JSON object a line"}}
@@ -100,6 +95,20 @@ def _operation(route: Route, refs: dict[Any, Any]) -> dict[str, Any]:
             "content": {media: lines if media in (NDJSON, FORM) else shape for media in route.bodies},
         }
     return operation
+
+
+def _header(name: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "in": "header", "required": False, "schema": {"type": "string", **more}}
+
+
+def _told(status: str, route: Route) -> dict[str, Any]:
+    """Return the headers of an answer; X-Clock and the RateLimit headers only where they apply."""
+    names = ["X-Request-Id", "X-Clock"]
+    names += ["RateLimit", "RateLimit-Policy"] if route.scope and status != "401" else []
+    names += ["Retry-After"] if status in ("429", "503") else []
+    names += ["Location"] if status == "202" else []
+    names += ["ETag"] if "If-None-Match" in route.headers and status in ("200", "304") else []
+    return {name: {"schema": {"type": "string"}} for name in names}
 
 
 def _identifier(route: Route) -> str:

@@ -43,7 +43,8 @@ class Call:
 class Route:
     """One endpoint. ``scope`` is what a principal must hold; None stands open and is for probes alone.
 
-    ``bare``: an empty body will do.
+    ``bare``: an empty body will do. ``also``: other media types of its answer. ``headers``: those that
+    it reads beside the credentials.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -61,6 +62,8 @@ class Route:
     lines: type[BaseModel] | None = None
     page: bool = False
     bare: bool = False
+    headers: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
     @property
     def has_body(self) -> bool:

@@ -11,10 +11,11 @@ from features import instants
 from serving.access import Principal
 from serving.inquiry import Inquiry, found
 from serving.ledger import Entry, Sealed
+from serving.once import Once
 from serving.problem import Problem
 from serving.record_schemas import DecisionsAnswer, DecisionsQuery, ReplayAnswer, ReplayRequest
-from serving.replay import Replay, replay
-from serving.route import Call, Route, answer
+from serving.replay import replay
+from serving.route import Call, Route, answer, packed
 from serving.schemas import DecisionRecord
 
 if TYPE_CHECKING:
@@ -57,14 +58,18 @@ async def decision(call: Call) -> Response:
 
 
 async def again(call: Call) -> Response:
-    return answer((await call.desk.run(_again, call.desk, call.principal, call.path("id"), said_why(call))).as_dict())
+    once, reason = Once(call.desk, call), said_why(call)
+    return answer(await call.desk.run(_again, call.desk, call.principal, call.path("id"), reason, once))
 
 
-def _again(desk: Desk, principal: Principal, decision_id: str, reason: str | None) -> Replay:
+def _again(desk: Desk, principal: Principal, decision_id: str, reason: str | None, once: Once) -> bytes:
+    earlier = once.earlier()
+    if earlier is not None:
+        return earlier
     entry = recorded(desk, principal, decision_id, reason=reason)
     made = replay(entry, desk.home, desk.store, desk.settings)
     note(desk, principal, "replay", decision_id=entry.id, verdict=made.verdict)
-    return made
+    return once.keep_alone(packed(made.as_dict()))
 
 
 def recorded(
@@ -166,7 +171,8 @@ ROUTES = (
         decision,
         "One decision as it was recorded",
         answer=DecisionRecord,
-        statuses=(404,),
+        statuses=(404, 422),
+        headers=("X-Access-Reason",),
     ),
     Route(
         "POST",
@@ -176,7 +182,8 @@ ROUTES = (
         "Make a decision again from the recorded model and events, and say what differs",
         ReplayRequest,
         ReplayAnswer,
-        statuses=(404,),
+        statuses=(404, 409),
         bare=True,
+        headers=("X-Access-Reason",),
     ),
 )

@@ -63,6 +63,7 @@ ROUTES = (
         file,
         "A finished file",
         gives="application/octet-stream",
+        also=("application/x-ndjson", "text/csv"),
         statuses=(404,),
     ),
 )

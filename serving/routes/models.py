@@ -68,5 +68,6 @@ ROUTES = (
         card,
         "The model's card; If-None-Match spares it",
         statuses=(304, 404),
+        headers=("If-None-Match",),
     ),
 )

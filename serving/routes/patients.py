@@ -65,7 +65,8 @@ ROUTES = (
         told,
         "Everything held of a patient, what it was used for, and the rights",
         answer=DossierAnswer,
-        statuses=(404,),
+        statuses=(404, 422),
+        headers=("X-Access-Reason",),
     ),
     Route(
         "DELETE",
@@ -74,6 +75,7 @@ ROUTES = (
         delete,
         "Seal a patient at once and erase what nobody must keep",
         answer=ErasureAnswer,
-        statuses=(404,),
+        statuses=(404, 422),
+        headers=("X-Access-Reason",),
     ),
 )

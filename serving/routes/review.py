@@ -86,6 +86,16 @@ ROUTES = (
     Route("GET", "/review", "review", index, "The latest decisions", **_PAGE),
     Route("GET", "/review/decisions/{id}", "review", decision, "One decision as a page", statuses=(404,), **_PAGE),
     Route("GET", "/review/review.css", "review", style, "The pages' style sheet", gives="text/css"),
-    Route("POST", "/review/sign-in", None, sign_in, "Exchange a key for a session", bodies=(FORM,), **_PAGE),
-    Route("POST", "/review/sign-out", "review", sign_out, "End the session", bodies=(FORM,), **_PAGE),
+    Route(
+        "POST",
+        "/review/sign-in",
+        None,
+        sign_in,
+        "Exchange a key for a session",
+        bodies=(FORM,),
+        statuses=(401, 403),
+        success=303,
+        **_PAGE,
+    ),
+    Route("POST", "/review/sign-out", "review", sign_out, "End the session", bodies=(FORM,), success=303, **_PAGE),
 )
