@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +15,7 @@ from serving.api import application
 from serving.clock import Clock
 from serving.desk import Desk
 from serving.ledger import Ledger
-from tests.service.conftest import CLOCK, Hospital, approved, build, put_forward, scorer_of
+from tests.service.conftest import CLOCK, Hospital, build, put_forward, scorer_of
 from training.tasks import task as task_named
 
 ASKED = {"patient_id": "ok-1", "tasks": ["churn_90d"], "purpose": "care_followup"}
@@ -135,15 +132,3 @@ def test_a_challenger_is_recorded_and_never_answered(tmp_path: Path) -> None:
     production.dismiss(ledger, "churn_90d", "compliance")
     assert production.standing(ledger)["churn_90d"].challenger is None
     ledger.close()
-
-
-def test_history_and_rollback_need_no_mlflow(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    approved(home, tmp_path, scorer_of(task_named("churn_90d")), {})
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'none.db'}"}
-    for command in ("history", "rollback"):
-        asked = [sys.executable, "-X", "importtime", "-m", "serving", command, "churn_90d", "--home", str(home)]
-        told = subprocess.run(asked, env=environment, capture_output=True, text=True)
-        assert "mlflow" not in "".join(line for line in told.stderr.splitlines() if line.startswith("import time"))
-        assert "version 1" in told.stdout or "no version before" in told.stderr
-    assert not (tmp_path / "none.db").exists()

@@ -6,12 +6,8 @@ in the service's ledger, so an alias moved by hand changes nothing; it is report
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
-
 from features.errors import InputError
-from training.tracking.near import Near
-from training.tracking.store import absent, connected, uri, version
+from training.tracking.store import connected, version
 
 CHALLENGER, CHAMPION = "challenger", "champion"
 APPROVED = "approved_version"
@@ -39,16 +35,8 @@ def crown(task: str, number: str, digest: str) -> None:
     InputError
         The task has no such version, or it is not the artefact that was approved.
     """
-    near = Near.of(uri(), task)
-    if near is not None:
-        with contextlib.suppress(sqlite3.Error):
-            known = near.digests()
-            if number not in known:
-                raise absent(task, number, known)
-            _same(task, number, known[number], digest)
-            near.name(CHAMPION, number, APPROVED, CHALLENGER)
-            return
-    _same(task, number, version(task, number).digest, digest)
+    if version(task, number).digest != digest:
+        raise InputError("it is not the artefact that was approved", where=f"{task} {number}")
     with connected() as client:
         client.set_registered_model_alias(task, CHAMPION, number)
         client.set_registered_model_tag(task, APPROVED, number)
@@ -56,17 +44,8 @@ def crown(task: str, number: str, digest: str) -> None:
             client.delete_registered_model_alias(task, CHALLENGER)
 
 
-def _same(task: str, number: str, kept: str, digest: str) -> None:
-    if kept != digest:
-        raise InputError("it is not the artefact that was approved", where=f"{task} {number}")
-
-
 def aliases(task: str) -> dict[str, str]:
     """Return alias -> version of a task; empty where nothing is registered."""
-    near = Near.of(uri(), task)
-    if near is not None:
-        with contextlib.suppress(sqlite3.Error):
-            return near.aliases()
     with connected() as client:
         found = client.search_registered_models(f"name = '{task}'")
         return {name: str(number) for each in found for name, number in each.aliases.items()}
@@ -74,10 +53,6 @@ def aliases(task: str) -> dict[str, str]:
 
 def champion(task: str) -> str | None:
     """Return the version that the last approval or rollback crowned, wherever the alias points now."""
-    near = Near.of(uri(), task)
-    if near is not None:
-        with contextlib.suppress(sqlite3.Error):
-            return near.tag(APPROVED)
     with connected() as client:
         found = client.search_registered_models(f"name = '{task}'")
         return next((each.tags[APPROVED] for each in found if APPROVED in each.tags), None)

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,21 +168,16 @@ def version(task: str, number: str) -> Version:
     with connected() as client:
         known = [str(each.version) for each in client.search_model_versions(f"name = '{task}'")]
         if number not in known:
-            raise absent(task, number, known)
+            raise InputError(
+                f"task '{task}' has no version {number}",
+                where="tracking",
+                known=sorted(known, key=int),
+                remedy=f"train one: python -m training run {task}",
+            )
         made = client.get_model_version(task, number)
         run_id = str(made.run_id)
         run = client.get_run(run_id)
         return Version(task, number, run_id, made.tags["digest"], dict(run.data.tags), dict(run.data.metrics))
-
-
-def absent(task: str, number: str, known: Iterable[str]) -> InputError:
-    """Return the error of a version that is not registered."""
-    return InputError(
-        f"task '{task}' has no version {number}",
-        where="tracking",
-        known=sorted(known, key=int),
-        remedy=f"train one: python -m training run {task}",
-    )
 
 
 def latest(task: str) -> Version:
