@@ -115,7 +115,7 @@ def assess(data: Dataset, fitted: Fitted, lake: Lake, overrides: tuple[str, ...]
     }
     sections: dict[str, Any] = {name: asked[name]() for name in track(tuple(asked), "assessment")}
     sections["operating_point"] = {"probability": cut, "text": f"acted on from a probability of {cut:.4f}"}
-    return Assessment(sections, _figures(sections["fairness"]), files)
+    return Assessment(sections, group_figures(sections["fairness"]), files)
 
 
 def months(data: Dataset, fitted: Fitted, probability: np.ndarray) -> list[dict[str, Any]]:
@@ -142,7 +142,7 @@ def _known(data: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return data.x[known], data.y[known], data.weight[known]
 
 
-def _figures(judged: list[dict[str, Any]]) -> dict[str, float]:
+def group_figures(judged: list[dict[str, Any]]) -> dict[str, float]:
     """Return ``test_auroc_<axis>_<group>`` with its ends; MLflow's names take letters, digits and ``_-. /``."""
     found = {}
     for each in judged:

@@ -15,6 +15,7 @@ from features.vector import Feature, VectorSpec
 from training import measures
 from training.calibrate import affine, sigmoid
 from training.candidates import linear, scored, trees
+from training.crossfold import crossfold
 from training.evaluate import Bootstrap, EvaluationValues, Figure, flat
 from training.fitted import Fitted, bands
 from training.measures import Measure
@@ -84,6 +85,10 @@ class Folded:
                 a, b = affine(margin[rest], y[rest])
                 found[number, ~rest] = sigmoid(a * margin[~rest] + b)
         return found
+
+    def losses(self, y: np.ndarray) -> np.ndarray:
+        """Return the (n,) log losses of the calibrated probabilities, each the mean over the repeats."""
+        return log_loss(y, measures.log_odds(self.calibrated(y))).mean(axis=0)
 
 
 Fit = Callable[[np.ndarray, np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
@@ -198,11 +203,11 @@ def fit_self_test(task: Task, overrides: tuple[str, ...] = ()) -> Fitted:
         "logistic": linear(task.inputs, names, values),
         "lightgbm": trees(task.inputs, names, values),
     }
+    repeats = dict.fromkeys(among, REPEATS) | {"lightgbm": 1}
     tried = {
-        name: folded(given, margins(fit), 1 if name == "lightgbm" else REPEATS, values.seed, f"folds, {name}")
-        for name, fit in among.items()
+        name: folded(given, margins(fit), repeats[name], values.seed, f"folds, {name}") for name, fit in among.items()
     }
-    losses = {name: log_loss(given.y, measures.log_odds(each.calibrated(given.y)[0])) for name, each in tried.items()}
+    losses = {name: each.losses(given.y) for name, each in tried.items()}
     behind = compared(losses, np.full(len(given.y), 1 / len(given.y)), given.person)
     chosen = simplest(behind)
     winner = tried[chosen]
@@ -213,19 +218,22 @@ def fit_self_test(task: Task, overrides: tuple[str, ...] = ()) -> Fitted:
     calibration = affine(winner.margin.ravel(), np.tile(given.y, len(winner.margin)))
     a, b = calibration
     probability = sigmoid(a * model.margin(given.x) + b)
+    cuts = bands(probability, values.bands)
     scorer = Scorer.of(
         model,
         task=task.name,
         horizon_days=0,
         spec=spec(task.questionnaire, names),
-        bands=bands(probability, values.bands),
+        bands=cuts,
         calibration=calibration,
     )
     told = figures(given, winner, evaluation)
-    told |= against(given, winner, evaluation, published)
+    told |= against(given, winner, evaluation, tuple(score for score in published if score.name != chosen))
     told |= figures(more, other, evaluation, "with_ethnicity_prediabetes_", ("auroc", "slope"))
     mean = {name: float(loss.mean()) for name, loss in losses.items()}
     text = Choice(chosen, model, calibration, probability, mean, behind).text
+    held = winner.calibrated(given.y).mean(axis=0)
+    asked = crossfold(task, given.x, given.y, given.person, held, cuts[1], evaluation)
     return Fitted(
         task,
         scorer,
@@ -238,7 +246,7 @@ def fit_self_test(task: Task, overrides: tuple[str, ...] = ()) -> Fitted:
             "verdict": size.verdict,
         },
         model={"kind": scorer.kind, "choice": text, "calibration": {"a": a, "b": b}, "bands": list(scorer.bands)},
-        figures=flat(told) | {"test_events": float(given.y.sum())},
+        figures=flat(told) | {"test_events": float(given.y.sum())} | dict(asked.figures),
         parameters={"seed": values.seed, "repeats": REPEATS, "folds": FOLDS, "winner": scorer.kind},
         notes=(
             text,
@@ -246,6 +254,9 @@ def fit_self_test(task: Task, overrides: tuple[str, ...] = ()) -> Fitted:
             f"{size.verdict}: {size.text}",
         ),
         exploratory=size.verdict == "exploratory",
+        files=asked.files,
+        held=(held, given.y),
+        sections=asked.sections,
     )
 
 

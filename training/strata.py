@@ -42,7 +42,7 @@ def strata(lake: Lake, patient_id: np.ndarray, at: np.ndarray) -> dict[str, np.n
 
     born = instants(people["birth_date"])[row] if len(ids) else np.full(len(patient_id), NEVER)
     years = np.where(there & (born != NEVER), (at - born.astype(float)) / _YEAR, np.nan)
-    age = _bands(years)
+    age = age_bands(years)
     sex = text("sex")
     return {
         "age": age,
@@ -54,7 +54,8 @@ def strata(lake: Lake, patient_id: np.ndarray, at: np.ndarray) -> dict[str, np.n
     }
 
 
-def _bands(years: np.ndarray) -> np.ndarray:
+def age_bands(years: np.ndarray) -> np.ndarray:
+    """Return the band of each age in years, ``unknown`` where it is null."""
     names = np.array([name for _, name in BANDS])
     place = np.searchsorted([first for first, _ in BANDS], np.nan_to_num(years, nan=0.0), side="right") - 1
     return np.where(np.isnan(years), UNKNOWN, names[np.maximum(place, 0)])

@@ -23,6 +23,10 @@ def test_the_people_are_those_of_the_plan():
 def test_undiagnosed_diabetes_reaches_its_figures():
     fitted = fit_self_test(TASK)
     figures = fitted.figures
+    assert {"calibration_curve", "decision_curve", "fairness", "leaks", "intervals"} <= set(fitted.sections)
+    assert not fitted.sections["leaks"] and "intervals.json" in fitted.files
+    assert not [each for each in fitted.sections["fairness"] if each["verdict"] == "block"]
+    assert "new_chinese_diabetes_risk_score" in fitted.model["choice"]
     assert figures["test_auroc"] >= 0.74
     assert figures["test_with_ethnicity_prediabetes_auroc"] >= 0.775
     assert figures["test_slope_lo"] <= 1 <= figures["test_slope_hi"]

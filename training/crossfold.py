@@ -1,0 +1,82 @@
+"""What is asked of a self-test's model: as of one on landmarks, but of people judged by folds that never saw them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from training import alarms, intervals
+from training.assessment import group_figures
+from training.benefit import CalibrationCurve, decision_curve
+from training.evaluate import Bootstrap, EvaluationValues
+from training.fairness import Group, judge
+from training.strata import age_bands
+from training.task import Task
+
+
+@dataclass(frozen=True)
+class Crossfold:
+    """Sections for the report, the card and the gates; figures by group for MLflow; files of the artefact."""
+
+    sections: Mapping[str, Any]
+    figures: Mapping[str, float]
+    files: Mapping[str, str]
+
+
+def crossfold(
+    task: Task,
+    x: np.ndarray,
+    y: np.ndarray,
+    person: np.ndarray,
+    probability: np.ndarray,
+    cut: float,
+    values: EvaluationValues,
+) -> Crossfold:
+    """Judge out-of-fold probabilities.
+
+    Parameters
+    ----------
+    task
+        A self-test, ``age`` and ``male`` among its inputs.
+    x
+        (n, k) their values.
+    probability
+        (n,) by models that did not see the person.
+    cut
+        Operating point: from it a person is told to have herself tested.
+    """
+    names = task.inputs.core
+    draw = Bootstrap(person, values.replicates, values.seed)
+    curve = CalibrationCurve(y, probability, draw)
+    age = age_bands(x[:, names.index("age")])
+    sex = np.where(x[:, names.index("male")] > 0, "male", "female")
+    strata = {"age": age, "sex": sex, "age x sex": np.char.add(np.char.add(age, " "), sex)}
+    judged = [asdict(eased(each, task)) for each in judge(y, probability, person, strata, cut, values)]
+    found = intervals.intervals(probability, y, values.seed)
+    ends = {name: getattr(found, name).tolist() for name in ("probability", "lo", "hi")}
+    sections = {
+        "calibration_curve": curve.points(),
+        "curvature": curve.curvature(),
+        "decision_curve": [asdict(each) for each in decision_curve(y, probability, draw)],
+        "fairness": judged,
+        "leaks": [asdict(each) for each in alarms.leaks(names, x, y, np.ones(len(y)))],
+        "intervals": {**ends, **intervals.checked(found, probability, y, np.ones(len(y)))},
+        "operating_point": {"probability": cut, "text": f"acted on from a probability of {cut:.4f}"},
+    }
+    return Crossfold(sections, group_figures(judged), {intervals.FILE: found.to_json()})
+
+
+def eased(group: Group, task: Task) -> Group:
+    """Return a group, warned of where a gap of the true positive rate alone blocks it and the task reads the axis.
+
+    A risk that rises with age finds fewer of the young at any one cut-off; where the task states the clinical
+    reason for which age (or sex) is read, a person judges that, not a gate. Calibration still blocks.
+    """
+    reasons = [task.inputs.protected.get(attribute) for attribute in group.axis.split(" x ")]
+    gap_alone = all(why.startswith("true positive rate") for why in group.why)
+    if group.verdict != "block" or not gap_alone or not all(reasons):
+        return group
+    return replace(group, verdict="warn", why=(*group.why, f"{group.axis} is read for a written clinical reason"))
