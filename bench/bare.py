@@ -39,11 +39,11 @@ async def empty(call: Call) -> Response:
 
 
 async def scored(call: Call) -> Response:
-    return answer(await call.desk.run(_scored, call.desk, call.body))
+    return answer(await call.desk.score(_scored, call.desk, call.body))
 
 
 async def contributed(call: Call) -> Response:
-    return answer(await call.desk.run(_contributed, call.desk, call.body))
+    return answer(await call.desk.score(_contributed, call.desk, call.body))
 
 
 def vector(desk: Desk, asked: ScoreRequest) -> np.ndarray:

@@ -26,7 +26,9 @@ _URLS = ("postgresql://", "postgres://")
 
 
 class Segments(Protocol):
-    """One connection."""
+    """One connection; several threads may use it, one after the other. ``near``: it is a file of this machine."""
+
+    near: bool
 
     def rows(self, statement: str, parameters: Sequence[Any] = ()) -> list[Row]: ...
 
@@ -54,8 +56,10 @@ def segments(place: Path | str) -> Segments:
 class SqliteSegments:
     """Segments in one SQLite file; a deleted row is overwritten."""
 
+    near = True
+
     def __init__(self, file: Path | str) -> None:
-        self._db = sqlite3.connect(file, isolation_level=None, timeout=30)
+        self._db = sqlite3.connect(file, isolation_level=None, timeout=30, check_same_thread=False)
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
             self._db.execute(f"PRAGMA {pragma}")
         self._db.executescript(_TABLES.format(number="INTEGER PRIMARY KEY AUTOINCREMENT", bytes="BLOB"))
@@ -88,6 +92,8 @@ class SqliteSegments:
 
 class PostgresSegments:
     """Segments in PostgreSQL; an advisory lock of the transaction lets one append at a time."""
+
+    near = False
 
     def __init__(self, url: str) -> None:
         self._url, self._inside = url, False

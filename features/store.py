@@ -58,10 +58,16 @@ class EventStore:
     place
         The SQLite file, made where there is none; or the URL of a PostgreSQL database,
         ``postgresql://...``.
+
+    Attributes
+    ----------
+    near
+        Whether it is a file of this machine.
     """
 
     def __init__(self, place: Path | str) -> None:
         self._db = segments(place)
+        self.near = self._db.near
         self._items: tuple[int, Items] | None = None
 
     def close(self) -> None:

@@ -61,7 +61,7 @@ class Shelf:
                 "SELECT chart FROM charts WHERE patient_id = ? AND plan = ? AND seq = ?", (patient_id, plan, last)
             ).fetchone()
             if found is not None:
-                return Chart.unpacked(behind, found[0])
+                return Chart(behind, found[0])
         chart = Chart.of(behind, store.tables(patient_id, upto=upto), patient_id)
         with contextlib.suppress(sqlite3.Error):
             self._db.execute(_KEEP, (patient_id, plan, last, time.time_ns(), chart.packed()))

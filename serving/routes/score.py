@@ -35,7 +35,7 @@ async def score(call: Call) -> Response:
     if asked.explain == "full" and not call.principal.may("explain"):
         raise Problem(403, "this key does not hold the scope 'explain'", field="explain")
     once = Once(call.desk, call)
-    return answer(await call.desk.run(_score, call.desk, call.principal, asked, at, now, once))
+    return answer(await call.desk.score(_score, call.desk, call.principal, asked, at, now, once))
 
 
 def _score(

@@ -40,7 +40,7 @@ def test_a_packed_chart_is_the_events(store: EventStore, behind: Behind) -> None
     for patient in store.patients():
         tables = store.tables(patient)
         asked, made = Asked(behind.plan, tables, patient), Chart.of(behind, tables, patient)
-        kept = Chart.unpacked(behind, made.packed())
+        kept = Chart(behind, made.packed())
         for at in INSTANTS:
             for chart in (made, kept):
                 np.testing.assert_array_equal(chart.vector(at), asked.vector(at))
@@ -59,7 +59,7 @@ def test_a_watched_patient_keeps_who_watched(store: EventStore, behind: Behind) 
         }
     )
     tables = {**store.tables("ok-1"), "observed": observed}
-    kept = Chart.unpacked(behind, Chart.of(behind, tables, "ok-1").packed())
+    kept = Chart(behind, Chart.of(behind, tables, "ok-1").packed())
     for at in INSTANTS:
         np.testing.assert_array_equal(kept.vector(at), Asked(behind.plan, tables, "ok-1").vector(at))
     assert not np.array_equal(
