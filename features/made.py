@@ -51,6 +51,7 @@ class Items:
 
     def __init__(self, contents: pa.Table) -> None:
         rows = canonical(contents, "contents", CONTENT)
+        rows = rows.filter(rows["content_id"].is_valid())
         since = pc.coalesce(rows["known_at"], rows["published_at"]).cast(pa.int64()).fill_null(_ALWAYS)
         order = pc.sort_indices(
             pa.table({"id": rows["content_id"].cast(pa.string()), "since": since, "row": digests(rows)}),

@@ -108,6 +108,16 @@ def test_topics_may_be_written_in_one_text(world: Path) -> None:
     assert built(world / "v.parquet")["p"] == [1, 0]
 
 
+def test_an_item_without_an_id_is_nobodys(world: Path) -> None:
+    nameless = pa.table({"content_id": pa.array([None, "c1"], pa.string()), "topics": [["x"], ["diet"]]})
+    pq.write_table(nameless, world / "lake/contents/one.parquet")
+    asking(world).build(world / "v.parquet")
+    assert built(world / "v.parquet") == {"p": [1, 0], "q": [1, 0], "r": [0, 0]}
+    pq.write_table(nameless.slice(0, 1), world / "lake/contents/one.parquet")
+    asking(world).build(world / "v.parquet")
+    assert built(world / "v.parquet")["p"] == [0, 0]
+
+
 def test_without_contents_nothing_is_known_of_an_item(world: Path) -> None:
     (world / "lake/contents/one.parquet").unlink()
     rows = Lake(world / "lake").read("interactions", ("patient_id", "content_topics"))
