@@ -50,6 +50,14 @@ def empty(name: str) -> pa.Table:
     return table(name).arrow().empty_table()
 
 
+def spelled(rows: pa.Table) -> pa.Table:
+    """Return rows with dictionaries written out, so that those of several writers make one table."""
+    for at, column in enumerate(rows.schema):
+        if pa.types.is_dictionary(column.type):
+            rows = rows.set_column(at, column.name, rows.column(at).cast(column.type.value_type))
+    return rows
+
+
 def digests(rows: pa.Table) -> pa.Array:
     """Return a digest of each row as 16 hexadecimal digits, the same whatever the order of rows or columns."""
     return pa.array([f"{value:016x}" for value in hashes(rows).tolist()], pa.string())

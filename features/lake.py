@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features.canonical import canonical, empty
+from features.canonical import canonical, empty, spelled
 from features.dealt import Dealing, Dealt
 from features.errors import InputError
 from features.made import CONTENT, JOINED, Items
@@ -80,7 +80,7 @@ class Lake:
             none = empty(name)
             return none if columns is None else none.select(list(columns))
         if len({str(part.schema.types) for part in parts}) > 1:
-            parts = [_plain(part) for part in parts]
+            parts = [spelled(part) for part in parts]
         return pa.concat_tables(parts, promote_options="permissive")
 
     def patients(self) -> np.ndarray:
@@ -214,7 +214,7 @@ class Lake:
     def batches(self, name: str, file: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield the rows of one of a table's files in canonical form, BATCH at a time."""
         for rows in self._batches(name, file, columns):
-            yield _plain(rows)
+            yield spelled(rows)
 
     def _batches(self, name: str, file: Path, columns: Sequence[str], words: bool = False) -> Iterator[pa.Table]:
         """Yield the same, words as places in a list of them where that is asked for."""
@@ -271,14 +271,6 @@ def _named_patient(read: pa.Table) -> pa.Table:
     if "patient_id" in read.column_names or "patient" not in read.column_names:
         return read
     return read.rename_columns({"patient": "patient_id"})
-
-
-def _plain(rows: pa.Table) -> pa.Table:
-    """Write dictionaries out, so that files of several writers make one table."""
-    for at, column in enumerate(rows.schema):
-        if pa.types.is_dictionary(column.type):
-            rows = rows.set_column(at, column.name, rows.column(at).cast(column.type.value_type))
-    return rows
 
 
 def _sha256(file: Path) -> str:

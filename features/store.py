@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.canonical import canonical, digests, empty
+from features.canonical import canonical, digests, empty, spelled
 from features.made import Items
 from features.progress import track
 from features.schema import ARROW, EVENT_TABLES, TABLES, table
@@ -195,7 +195,7 @@ class EventStore:
             return
         with self._db.writing():
             for name in track(lake.tables(), "load"):
-                rows = lake.read(name)
+                rows = spelled(lake.read(name))
                 if not TABLES[name].per_patient and name != "observed":
                     self._insert(_SHARED, name, rows)
                     continue
@@ -318,4 +318,4 @@ def _unpacked(rows: bytes) -> pa.Table:
 
 
 def _joined(parts: list[pa.Table]) -> pa.Table:
-    return parts[0] if len(parts) == 1 else pa.concat_tables(parts, promote_options="permissive")
+    return parts[0] if len(parts) == 1 else pa.concat_tables(map(spelled, parts), promote_options="permissive")

@@ -181,6 +181,20 @@ def test_a_lake_loads_once_and_a_grown_one_adds_what_is_new(store: EventStore, t
     assert store.append("encounters", [visit("a")], NOON) == ["duplicate"]
 
 
+def test_an_event_joins_a_lake_that_is_written_in_dictionaries(store: EventStore, tmp_path: Path) -> None:
+    """And what is kept of a patient holds that patient's words alone, not those of the lake."""
+    rows = drawn("encounters", "patient_id | time | status\na | 2024-03-01 | finished\nb | 2024-03-01 | cancelled")
+    for at, each in enumerate(rows.column_names):
+        if pa.types.is_string(rows.schema.types[at]):
+            rows = rows.set_column(at, each, rows[each].dictionary_encode())
+    (tmp_path / "lake/encounters").mkdir(parents=True)
+    pq.write_table(rows, tmp_path / "lake/encounters/0.parquet")
+    store.load(Lake(tmp_path / "lake"))
+    assert not any(pa.types.is_dictionary(each) for each in store.tables("a")["encounters"].schema.types)
+    store.append("encounters", [{"patient_id": "a", "time": NOON, "event_id": "new", "status": "cancelled"}], NOON)
+    assert PLAN.vectors(store.tables("a"), ["a"], np.array([NOON])).tolist() == [[2, 1]]
+
+
 def test_where_a_lake_says_who_was_watched_silence_is_not_a_zero(store: EventStore, tmp_path: Path) -> None:
     store.load(lake_of(tmp_path / "lake", observed="patient_id | table | start\nother | encounters | 2020-01-01"))
     assert store.tables("p")["observed"].num_rows == 0
