@@ -88,6 +88,7 @@ def fit(data: Dataset, overrides: tuple[str, ...] = (), trials: int = 0, storage
     seen = y
     x, y, _ = data.rows("test")
     found = evaluate(data, scorer.probability(x), judging)
+    found.pop(f"gain_{choice.name}", None)  # a published score that was chosen gains nothing over itself
     patients, events = data.count()
     return Fitted(
         task,
