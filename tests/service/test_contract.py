@@ -93,6 +93,13 @@ def test_the_index_tells_the_clock(compliance: httpx.Client) -> None:
     assert (told["clock"], told["now"]) == ("pinned", "2025-06-30T00:00:00+00:00")
 
 
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
+def test_a_key_is_taken_as_a_bearer_too(service: Running, scheme: str) -> None:
+    with service.client(None) as client:
+        headers = {"Authorization": f"{scheme} {service.hospital.keys['outreach']}"}
+        assert client.get("/v1/me", headers=headers).json()["name"] == "outreach"
+
+
 def test_every_answer_shows_a_pinned_clock(service: Running) -> None:
     with service.client(None) as nobody:
         for path in ("/livez", "/v1/models", "/nowhere"):

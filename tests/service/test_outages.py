@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from serving.desk import Desk
 from serving.keys import KeyFile
 from serving.verify import verify
 from tests.service.inside import ASKED, Inside, made, served
@@ -92,6 +93,36 @@ def test_a_key_file_that_cannot_be_used(inside: Inside, how: str) -> None:
     _up(inside, before)
 
 
+@pytest.mark.parametrize("how", ["truncated", "edited", "gone"])
+def test_a_model_file_that_is_damaged_while_it_is_served(inside: Inside, how: str) -> None:
+    file = next((inside.hospital.home / "models" / "churn_90d").glob("*/model.txt"))
+    kept, before = file.read_bytes(), inside.desk.ledger.head().seq
+    if how == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(
+            kept[: len(kept) // 2] if how == "truncated" else kept.replace(b"leaf_value=", b"leaf_value=1", 1)
+        )
+    _look(inside.desk, inside)
+    answer = _ask(inside)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "model_unavailable")
+    assert answer.headers["Retry-After"] and "probability" not in answer.text
+    assert inside.client.get("/livez").status_code == 200
+    assert "model churn_90d" in inside.client.get("/readyz").json()["error"]["message"]
+    assert inside.desk.ledger.head().seq == before
+    other = _ask(inside, tasks=["diabetes_12m"])
+    assert other.json()["decisions"][0]["probability"] is not None
+    before = inside.desk.ledger.head().seq
+    file.write_bytes(kept)
+    _look(inside.desk, inside)
+    _up(inside, before)
+
+
+def _look(desk: Desk, inside: Inside) -> None:
+    """Have the desk look now, as it does every second."""
+    inside.client.portal.call(desk.look)  # type: ignore[union-attr]
+
+
 def test_a_service_that_starts_without_its_key_file_is_not_ready_until_it_is_there(inside: Inside) -> None:
     provider = inside.desk.ledger.keys.provider
     assert isinstance(provider, KeyFile)
@@ -102,7 +133,7 @@ def test_a_service_that_starts_without_its_key_file_is_not_ready_until_it_is_the
         assert answer.status_code == 503
         provider.file.write_bytes(kept)
         provider.file.chmod(0o600)
-        other.client.portal.call(other.desk.look)  # type: ignore[union-attr]
+        _look(other.desk, other)
         assert _ask(other).json()["decisions"][0]["probability"] is not None
 
 
