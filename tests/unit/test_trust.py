@@ -8,12 +8,14 @@ import pytest
 from training.alarms import dealt, leaks
 from training.benefit import CalibrationCurve, decision_curve
 from training.calibrate import sigmoid
+from training.crossfold import eased
 from training.evaluate import Bootstrap, EvaluationValues
 from training.explanation import Explanation
-from training.fairness import judge
+from training.fairness import Group, judge
 from training.intervals import Intervals, checked, intervals
 from training.months import label_shift
 from training.stability import Stability, compared
+from training.tasks import task
 
 VALUES = EvaluationValues(replicates=200, seed=1, calls_per_day=10)
 
@@ -156,3 +158,14 @@ def test_a_month_of_flipped_labels_is_told_from_the_others():
     turned = (month == "5") & (rng.random(len(p)) < 0.05)
     found = label_shift(np.where(turned, 1 - y, y), p, patient, month, np.ones(len(p)))
     assert [each["month"] for each in found if each["alarm"]] == ["5"]
+
+
+def test_a_gap_on_an_axis_read_for_a_written_reason_warns_calibration_still_blocks():
+    asked = task("self_test_diabetes")
+    gap, slope = "true positive rate 0.50 [0.40, 0.60] below the others'", "slope 0.40 [0.30, 0.50], wanted 0.8 to 1.2"
+    for axis in ("age", "sex", "age x sex"):
+        found = eased(Group(axis, "18-44", 900, 40, "block", (gap,)), asked)
+        assert found.verdict == "warn" and found.why[0] == gap and "clinical reason" in found.why[-1]
+    assert eased(Group("age", "18-44", 900, 40, "block", (gap, slope)), asked).verdict == "block"
+    assert eased(Group("region", "11", 900, 40, "block", (gap,)), asked).verdict == "block"
+    assert eased(Group("age", "75+", 50, 4, "insufficient"), asked).verdict == "insufficient"
