@@ -201,6 +201,7 @@ def test_from_two_exports_to_a_lake_with_surrogates(tmp_path: Path) -> None:
             "patient_id": ["001", "002", "003"],
             "time": pa.array([0, 1, 2], pa.timestamp("us", tz="UTC")),
             "code": ["a", "b", "c"],
+            "event_id": ["person/001", "x/0020", None],
         }
     )
     pq.write_table(rows, tmp_path / "raw" / "diagnoses" / "x.parquet")
@@ -218,6 +219,8 @@ def test_from_two_exports_to_a_lake_with_surrogates(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     written = pq.read_table(tmp_path / "lake" / "diagnoses")
     assert written["code"].to_pylist() == ["a", "b", "c"]
+    first, *rest = written["event_id"].to_pylist()
+    assert first.startswith("person/") and "001" not in first.split("/") and rest == ["x/0020", None]
     ids = written["patient_id"].to_pylist()
     assert len(set(ids)) == 3 and not {"001", "002", "003"} & set(ids)
     vault = Vault(tmp_path / "home" / "identities.db", IdentityKeyFile(key))
