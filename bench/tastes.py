@@ -49,6 +49,7 @@ from simulation.setting import Setting
 from simulation.tastes import OF_DISEASE, Tastes, tastes
 from simulation.write import CHUNK, hospital
 from training.affinity.backtest import begins
+from training.affinity.columns import columns, ranked
 from training.affinity.judged import ndcg
 from training.affinity.ope import estimate
 from training.affinity.policies import logged
@@ -228,6 +229,16 @@ def _order(world: World, given: Readership) -> np.ndarray:
     return np.array([number.get(str(name), -1) for name in given.touches.items])
 
 
+def _sized(rows: np.ndarray) -> np.ndarray:
+    """Return the columns with ranks among the candidates for counts, which grow with the hospital."""
+    found = rows.astype(np.float32)
+    every = columns(affinity_values().half_lives_h)
+    counts = [n for n, (name, group, *_) in enumerate(every) if group == "popularity" or name.startswith("segment_")]
+    for each in counts:
+        found[:, each] = ranked(rows[:, each])
+    return found
+
+
 def _best(world: World, values: AffinityValues, days: int, sample: int, seed: int) -> Booster:
     """Fit the best predictor: expected openings of candidates, one user-day in so many."""
     import lightgbm
@@ -247,7 +258,7 @@ def _best(world: World, values: AffinityValues, days: int, sample: int, seed: in
             picked = rng.choice(len(day.candidates), min(60, len(day.candidates)), replace=False)
             places = number[day.candidates[picked]]
             expected = world.expected(patient, cut)[places]
-            x.append(np.column_stack([day.rows[picked], world.seen(patient, cut)[places]]).astype(np.float32))
+            x.append(np.column_stack([_sized(day.rows)[picked], world.seen(patient, cut)[places]]))
             y.append(expected / max(expected.sum(), 1e-12))
     features, target = np.concatenate(x), np.concatenate(y)
     held = np.repeat(rng.random(len(x)) < 0.15, [len(each) for each in y])
@@ -287,7 +298,7 @@ def _worth(world: World, values: AffinityValues, days: int, best: Booster) -> tu
             day = known[user] = user_day(given, window, user, values)
             patient, places = str(given.touches.users[user]), number[day.candidates]
             everywhere = np.flatnonzero(day.allowed & (number >= 0))
-            rows = np.column_stack([day.rows, world.seen(patient, cut)[places]]).astype(np.float32)
+            rows = np.column_stack([_sized(day.rows), world.seen(patient, cut)[places]])
             lists = {
                 "ours": day.candidates[np.argsort(-ranker.score(day.rows), kind="stable")],
                 "best predictor": day.candidates[
