@@ -49,14 +49,14 @@ async def contributed(call: Call) -> Response:
 def vector(desk: Desk, asked: ScoreRequest) -> np.ndarray:
     """Return the plan's vector from the patient's stored events, as a decision reads it."""
     chart = desk.shelf.chart(desk.models.behind, desk.store, asked.patient_id, desk.store.last_seq())
-    return chart.vector(desk.clock.now())
+    return chart.vector(desk.clock.now(), desk.models.reads(tuple(asked.tasks)))
 
 
 def _scored(desk: Desk, asked: ScoreRequest) -> bytes:
     row = vector(desk, asked)
     found = []
     for name in asked.tasks:
-        fields = score(desk.models.scored[name], desk.models.inputs(row, name), {})
+        fields = score(desk.models.scored[name], desk.models.inputs(row, name), None)
         shown = {key: fields[key] for key in ("probability", "band", "missing")}
         found.append({"task": name, **shown, "reasons": reasons(fields, "patient")})
     return packed({"decisions": found})

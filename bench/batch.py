@@ -21,7 +21,7 @@ from pathlib import Path
 import lightgbm
 import numpy as np
 
-from bench.hospital import TASKS, Sizes, make
+from bench.hospital import TASKS, Sizes, standing
 from bench.peers import pred_contrib
 from features.progress import track
 from serving.reasons import choose
@@ -33,18 +33,19 @@ CHUNK = 1_000
 def main() -> int:
     told = argparse.ArgumentParser(description=__doc__)
     told.add_argument("--rows", type=int, default=1_000_000, help="rows that ours explains")
-    told.add_argument("--every", type=int, default=50, help="the peer explains each such chunk")
+    told.add_argument("--every", type=int, default=200, help="the peer explains each such chunk")
     told.add_argument("--trees", type=int, default=Sizes.trees)
     told.add_argument("--leaves", type=int, default=Sizes.leaves)
+    told.add_argument("--work", type=Path, help="keep the hospital here and use it again")
     asked = told.parse_args()
     with tempfile.TemporaryDirectory(prefix="carepath-bench-") as work:
-        made = make(Path(work), Sizes(200, 3.0, asked.trees, asked.leaves))
+        made = standing(asked.work or Path(work), Sizes(200, 3.0, asked.trees, asked.leaves))
+        from serving import production
         from serving.ledger import Ledger
         from serving.models import Models
-        from serving.production import standing
 
         ledger = Ledger(made.home / "ledger.db")
-        served = Models.approved(made.home, standing(ledger)).scored[TASKS[0]]
+        served = Models.approved(made.home, production.standing(ledger)).scored[TASKS[0]]
         ledger.close()
     booster = lightgbm.Booster(model_str=served.scorer.model.text)  # type: ignore[union-attr]
     members = [

@@ -61,6 +61,17 @@ def settings(work: Path) -> Path:
     return file
 
 
+def standing(work: Path, sizes: Sizes) -> Hospital:
+    """Return the hospital that an earlier run left in a folder, or make one there."""
+    kept = work / "hospital.json"
+    if not kept.is_file():
+        hospital = make(work, sizes)
+        kept.write_bytes(orjson.dumps(hospital.keys))
+        return hospital
+    os.environ["CAREPATH_PARAMS"] = str(work / "params.yaml")
+    return Hospital(work / "home", work, orjson.loads(kept.read_bytes()))
+
+
 def make(work: Path, sizes: Sizes) -> Hospital:
     """Simulate the hospital, fit and approve its models, fill the store, mint the keys."""
     from datetime import date

@@ -18,7 +18,7 @@ import numpy as np
 import orjson
 import psutil
 
-from bench.hospital import CLOCK, PURPOSE, TASKS, Hospital, Sizes, make
+from bench.hospital import CLOCK, PURPOSE, TASKS, Hospital, Sizes, standing
 from bench.serving import Contender, Server, ask, asked_about, started
 
 
@@ -28,9 +28,10 @@ def main() -> None:
     told.add_argument("--requests", type=int, default=1_000, help="at each concurrency")
     told.add_argument("--concurrency", type=int, nargs="+", default=[1, 16, 64])
     told.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    told.add_argument("--work", type=Path, help="keep the hospital here and use it again")
     asked = told.parse_args()
     with tempfile.TemporaryDirectory(prefix="carepath-bench-") as work:
-        hospital = make(Path(work), Sizes(patients=asked.patients))
+        hospital = standing(asked.work or Path(work), Sizes(patients=asked.patients))
         _, _, patients = asked_about(hospital)
         bodies = [orjson.dumps({"patient_id": one, "tasks": TASKS[:1], "purpose": PURPOSE}) for one in patients]
         for workers in asked.workers:

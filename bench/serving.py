@@ -18,7 +18,6 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import argparse
 import contextlib
 import http.client
-import json
 import shutil
 import signal
 import socket
@@ -34,7 +33,7 @@ import numpy as np
 import orjson
 import psutil
 
-from bench.hospital import CLOCK, PURPOSE, TASKS, Hospital, Sizes, make
+from bench.hospital import CLOCK, PURPOSE, TASKS, Hospital, Sizes, standing
 from features.progress import track
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -187,12 +186,12 @@ def asked_about(hospital: Hospital) -> tuple[list[str], list[float | None], list
     """Return the first model's inputs, one ready vector, and the patients for whom all six tasks answer."""
     from features import instants
     from features.store import EventStore
+    from serving import production
     from serving.ledger import Ledger
     from serving.models import Models
-    from serving.production import standing
 
     ledger = Ledger(hospital.home / "ledger.db")
-    models = Models.approved(hospital.home, standing(ledger))
+    models = Models.approved(hospital.home, production.standing(ledger))
     ledger.close()
     store, at = EventStore(hospital.home / "events.db"), instants.parse(CLOCK)
     found, vectors = [], []
@@ -224,21 +223,13 @@ def main() -> int:
     asked = told.parse_args()
     work = asked.work or Path(tempfile.mkdtemp(prefix="carepath-bench-"))
     sizes = Sizes(asked.patients, asked.years, asked.trees, asked.leaves)
-    kept = work / "hospital.json"
-    hospital = reopened(work, kept) if kept.is_file() else make(work, sizes)
-    kept.write_text(json.dumps(hospital.keys))
+    hospital = standing(work, sizes)
     with contextlib.ExitStack() as stack:
         every = contenders(hospital, stack)
         costs = measured(every, asked.rounds, asked.requests)
     if asked.work is None:
         shutil.rmtree(work)
     return report(costs)
-
-
-def reopened(work: Path, kept: Path) -> Hospital:
-    """Return the hospital of an earlier run."""
-    os.environ["CAREPATH_PARAMS"] = str(work / "params.yaml")
-    return Hospital(work / "home", work, json.loads(kept.read_text()))
 
 
 def measured(every: list[Contender], rounds: int, requests: int) -> dict[str, list[float]]:

@@ -146,7 +146,7 @@ def judge(
     born = chart.birth(question.now) if chart else None
     consent = standing(consents, question.purpose, question.now, born, rules)
     refused = "sealed" if sealed else "unknown_patient" if not question.known else consent.refusal
-    row = np.empty(0) if refused or chart is None else chart.vector(question.at)
+    row = np.empty(0) if refused or chart is None else chart.vector(question.at, models.reads(question.tasks))
     if refused is None and question.purpose in rules.withheld_when_acute and models.acute(row):
         refused = "acute_flag"
     stale, too_old = ([], False) if refused else fresh(question.at)

@@ -230,6 +230,24 @@ class Models:
         probability = float(beside.scorer.probability(vector[self._inputs[_beside(task)]][None, :])[0])
         return {"shadow": {"model": beside.named(), "probability": probability, "band": beside.band(probability)}}
 
+    def reads(self, tasks: tuple[str, ...]) -> frozenset[str]:
+        """Return every feature that some tasks read, and what those are derived from."""
+        own = self._reads
+        return own[tasks[0]] if len(tasks) == 1 else frozenset().union(*(own[task] for task in tasks))
+
+    @functools.cached_property
+    def _reads(self) -> dict[str, frozenset[str]]:
+        """Return task -> inputs of its model and challenger, what its criteria need, what tells acute illness."""
+        found = {}
+        for task, served in self.scored.items():
+            wanted = {*served.scorer.spec.names, *served.task.cohort.needs, *ACUTE}
+            wanted.update(served.challenger.scorer.spec.names if served.challenger else ())
+            for _, feature, _ in reversed(self.plan.derived):
+                if feature.name in wanted:
+                    wanted.update(feature.inputs)
+            found[task] = frozenset(wanted)
+        return found
+
     def columns(self, vector: np.ndarray, names: tuple[str, ...]) -> dict[str, np.ndarray]:
         """Return some features as columns of one row, as cohort criteria read them."""
         return {name: vector[self._places[name]][None] for name in names}

@@ -15,7 +15,7 @@ Origin = Mapping[str, Any]
 _NO_EVENT: Origin = {"event_id": None, "time": None, "known_at": None, "source": None, "n": None}
 
 
-def score(served: Served, row: np.ndarray, origins: Mapping[str, Origin]) -> dict[str, Any]:
+def score(served: Served, row: np.ndarray, origins: Mapping[str, Origin] | None) -> dict[str, Any]:
     """Return margin, base, contributions, probability, band, interval, missing groups, values and chosen groups.
 
     Parameters
@@ -23,7 +23,8 @@ def score(served: Served, row: np.ndarray, origins: Mapping[str, Origin]) -> dic
     row
         (features,) values in the order of the model's VectorSpec.
     origins
-        Feature -> latest event behind it: event_id, time, known_at, source, n.
+        Feature -> latest event behind it: event_id, time, known_at, source, n. None where nobody asks
+        for the values: patients' wording needs none.
 
     Raises
     ------
@@ -34,7 +35,7 @@ def score(served: Served, row: np.ndarray, origins: Mapping[str, Origin]) -> dic
 
 
 def told(
-    served: Served, found: Explanation, place: int, row: np.ndarray, origins: Mapping[str, Origin]
+    served: Served, found: Explanation, place: int, row: np.ndarray, origins: Mapping[str, Origin] | None
 ) -> dict[str, Any]:
     """Return the fields of one row of an explanation; arguments as for `score`."""
     by_group = dict(zip(found.groups, found.group_contributions[place].tolist(), strict=True))
@@ -52,7 +53,7 @@ def told(
         "contributions": dict(zip(served.scorer.spec.names, found.contributions[place].tolist(), strict=True)),
         "group_contributions": by_group,
         "missing": [_named(group) for group in missing],
-        "values": _values(served, row, origins),
+        "values": [] if origins is None else _values(served, row, origins),
         "choices": choices,
         "stable": served.stability.stable(codes, margin) if served.stability else None,
     }
