@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,14 @@ from serving.commands import add
 
 if TYPE_CHECKING:
     from serving.ledger import Ledger
+
+
+class Engine(StrEnum):
+    """What computes the vectors of a lake."""
+
+    local = "local"
+    spark = "spark"
+
 
 app = typer.Typer(
     cls=Commands, help="A question in, a recorded decision out.", no_args_is_help=True, add_completion=False
@@ -143,13 +152,15 @@ def score(
     purpose: Annotated[str | None, typer.Option(help="What for; by default the first that all tasks serve.")] = None,
     at: Annotated[str | None, typer.Option("--at", "--clock", help="Pin the clock, as for serve.")] = None,
     identity: Annotated[str, typer.Option(help="Whose name the decisions carry.")] = "operator",
+    engine: Annotated[Engine, typer.Option(help="What computes the vectors.")] = Engine.local,
 ) -> None:
     """Score a lake with reasons, every decision on record; run again, a stopped run goes on."""
     from features.lake import Lake
     from serving.bulk import Bulk
     from serving.clock import Clock
 
-    run = Bulk(home, Lake(lake), tuple(tasks.replace(" ", "").split(",")), Clock.at(at), purpose, identity)
+    named = tuple(tasks.replace(" ", "").split(","))
+    run = Bulk(home, Lake(lake), named, Clock.at(at), purpose, identity, engine.value)
     try:
         counts = run.write(out)
     finally:

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import orjson
@@ -35,7 +35,7 @@ from serving.decide import unfit
 from serving.draft import Draft
 from serving.freshness import Freshness
 from serving.ledger import Ledger
-from serving.models import Models, Served
+from serving.models import Models, Served, declared
 from serving.question import Question
 from serving.scores import Format, rows, table, write
 from serving.scoring import told
@@ -48,6 +48,7 @@ _ASIDE = {name: tuple(column.name for column in named(name).columns) for name in
 """What consent is judged by."""
 _FORMATS: Mapping[str, Format] = {".parquet": "parquet", ".csv": "csv", ".ndjson": "ndjson"}
 _TURNS = 5
+Engine = Literal["local", "spark"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ class Bulk:
         What for; None for the first purpose that all the tasks serve.
     identity
         Whose name the decisions carry.
+    engine
+        What computes the vectors: this process, or Spark. Scores are made and recorded here.
 
     Raises
     ------
@@ -83,8 +86,16 @@ class Bulk:
     """
 
     def __init__(
-        self, home: Path, lake: Lake, tasks: Sequence[str], clock: Clock, purpose: str | None, identity: str
+        self,
+        home: Path,
+        lake: Lake,
+        tasks: Sequence[str],
+        clock: Clock,
+        purpose: str | None,
+        identity: str,
+        engine: Engine = "local",
     ) -> None:
+        self._engine = engine
         self._home, self._lake, self._clock, self._rules = home, lake, clock, serving()
         self._at = clock.now()
         self._ledger, self._store = Ledger(home / "ledger.db"), event_store(home)
@@ -126,13 +137,18 @@ class Bulk:
         patients = pa.array(self._lake.patients(), pa.string())
         parts = out.with_name(out.name + ".parts")
         self._at = _begun(parts, self._same(), self._at)
-        columns = {**self._models.plan.columns, "observed": OBSERVED, **_ASIDE}
+        swept = self._spread(patients) if self._engine == "spark" else None
+        read = self._models.plan.columns if swept is None else {}
+        columns = {**read, "observed": OBSERVED, **_ASIDE}
         number = self._lake.parts(columns, len(patients), len(patients) * len(self._models.plan.spec.names))
         done = {bucket for bucket in range(number) if (parts / f"{bucket:05d}.done").is_file()}
         left = self._lake.buckets(columns, patients, number, done)
         for bucket, places, tables in track(left, "scores", total=number - len(done)):
             own = patients.take(pa.array(places))
-            vectors = self._models.plan.vectors(tables, own, np.full(len(own), self._at))
+            if swept is None:
+                vectors = self._models.plan.vectors(tables, own, np.full(len(own), self._at))
+            else:
+                vectors = swept[0][places][:, swept[1]]
             aside = {name: _ByPatient(tables[name], own) for name in _ASIDE if name in tables}
             for start in range(0, len(own), CHUNK):
                 chunk = _Chunk(own[start : start + CHUNK].to_pylist(), vectors[start : start + CHUNK], aside, start)
@@ -143,6 +159,20 @@ class Bulk:
         counts = _counted(files)
         shutil.rmtree(parts)
         return counts
+
+    def _spread(self, patients: pa.Array) -> tuple[np.ndarray, list[int]]:
+        """Have Spark compute every patient's vector; return them, on disk, and the places of the plan's columns."""
+        from features.kept import Kept
+        from features.plan import compile_plan
+        from features.spark import spread
+
+        groups = declared(tuple(served.task for served in self._served.values()))
+        spec, at = compile_plan(groups).spec, np.full(len(patients), self._at)
+        names = patients.to_numpy(zero_copy_only=False)
+        kept = Kept(self._lake, spec, names, at)
+        if not kept.whole:
+            spread(kept, self._lake, groups, names, at)
+        return np.load(kept.file, mmap_mode="r"), [spec.names.index(name) for name in self._models.plan.spec.names]
 
     def _chunk(self, chunk: _Chunk, file: Path) -> None:
         """Judge and record some patients, and write their rows: the part is there once they are on record."""
@@ -270,7 +300,8 @@ class Bulk:
     def _same(self) -> dict[str, Any]:
         """Return what must be the same for a run to be taken up again."""
         models = {name: served.digest for name, served in self._served.items()}
-        return {"lake": self._lake.digest, "models": models, "purpose": self._purpose, "pinned": self._clock.pinned}
+        told = {"lake": self._lake.digest, "models": models, "purpose": self._purpose, "pinned": self._clock.pinned}
+        return {**told, "engine": self._engine}
 
 
 @dataclass(frozen=True)

@@ -319,7 +319,7 @@ def read(place: Path, name: str, approval: Mapping[str, Any]) -> Served:
     beside = Intervals.from_json(files[INTERVALS]) if INTERVALS in files else None
     found = Served(task, scorer, card, approval, stability=stability, intervals=beside)
     if found.from_history:
-        here = compile_plan(_declared((task,)), scorer.spec.names).spec
+        here = compile_plan(declared((task,)), scorer.spec.names).spec
         if here.digest != scorer.spec.digest:
             raise InputError("its feature definitions are not those of this code", where=name, remedy="train it again")
     return found
@@ -330,10 +330,10 @@ def _plan(served: tuple[Served, ...]) -> Plan:
     wanted = [name for each in every if each.from_history for name in each.scorer.spec.names]
     wanted += [name for each in served if each.task.questionnaire is None for name in each.task.cohort.needs]
     wanted += ACUTE if any(each.from_history for each in served) else ()
-    return compile_plan(_declared(tuple(each.task for each in served)), tuple(dict.fromkeys(wanted)))
+    return compile_plan(declared(tuple(each.task for each in served)), tuple(dict.fromkeys(wanted)))
 
 
-def _declared(tasks: tuple[Task, ...]) -> tuple[Declared, ...]:
+def declared(tasks: tuple[Task, ...]) -> tuple[Declared, ...]:
     """Return the catalogue and the tasks' own groups, each once."""
     groups: dict[str, Declared] = {group.name: group for group in features.catalogue()}
     for task in tasks:

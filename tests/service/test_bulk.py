@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -31,9 +33,9 @@ def hospital(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hospital:
     return build(tmp_path / "home", tmp_path / "work")
 
 
-def _run(hospital: Hospital, out: Path, tasks: tuple[str, ...] = TASKS) -> Any:
+def _run(hospital: Hospital, out: Path, tasks: tuple[str, ...] = TASKS, engine: Any = "local") -> Any:
     lake = Lake(hospital.home.parent / "work" / "lake")
-    run = Bulk(hospital.home, lake, tasks, Clock(NOW), None, "operator")
+    run = Bulk(hospital.home, lake, tasks, Clock(NOW), None, "operator", engine)
     try:
         return run.write(out)
     finally:
@@ -124,3 +126,16 @@ def test_a_withdrawal_in_the_middle_ends_the_scores(
     assert scored == {"ageless", "diabetic"}
     assert {row["refused"] for row in rows if row["patient_id"] in ("ok-1", "ok-2", "ok-3")} == {"no_consent"}
     store.close()
+
+
+def test_spark_scores_the_same(hospital: Hospital, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
+        pytest.skip("Spark needs Java 17, and there is none")
+    monkeypatch.setenv("CAREPATH_HOME", str(tmp_path / "spark"))
+    monkeypatch.setenv("MASTER", "local[1]")
+    told = []
+    for engine in ("local", "spark"):
+        _run(hospital, tmp_path / f"{engine}.parquet", engine=engine)
+        rows = pq.read_table(tmp_path / f"{engine}.parquet").drop_columns("decision_id").to_pylist()
+        told.append(sorted(rows, key=lambda row: (row["patient_id"], row["task"])))
+    assert told[0] == told[1] and len(list((tmp_path / "spark" / "cache").glob("*.npy"))) == 1
