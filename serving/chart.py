@@ -167,7 +167,24 @@ class Chart:
         return since
 
     def origins(self, at: int, names: Sequence[str]) -> dict[str, Origin]:
-        """Return the event behind each value: see :meth:`features.asked.Asked.provenance`."""
+        """Return the event behind each value.
+
+        For an extreme, a first or a last value it is the event that holds it, for everything else the
+        latest event in the window; of a derived feature the latest of its inputs' events.
+
+        Parameters
+        ----------
+        at
+            The landmark, UTC microseconds.
+        names
+            Features asked about; those that the plan lacks are left out.
+
+        Returns
+        -------
+        dict
+            Feature -> event_id, time, known_at, source and n, the number of events in the window. A
+            feature that no event stands behind is left out.
+        """
         wanted = set(names)
         for _, feature, _ in reversed(self._plan.derived):
             if feature.name in wanted:

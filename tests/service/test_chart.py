@@ -9,7 +9,6 @@ import pyarrow as pa
 import pytest
 
 import features
-from features.asked import Asked
 from features.behind import Behind
 from features.instants import DAY
 from features.plan import compile_plan
@@ -17,6 +16,7 @@ from features.store import EventStore
 from serving.chart import Chart
 from serving.consent import known
 from serving.shelf import Shelf
+from tests.origins import Asked
 from tests.service.conftest import NOW, lake, people
 
 INSTANTS = (NOW, NOW - 30 * DAY, NOW - 400 * DAY, NOW - 5000 * DAY)

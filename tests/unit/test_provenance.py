@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from features.asked import Asked
+from features.behind import Behind
 from features.derived import derived
 from features.group import FeatureGroup
 from features.history import Reduction, Selection
-from features.plan import compile_plan
-from features.provenance import provenance
+from features.plan import Plan, compile_plan
+from serving.chart import Chart
 from tests.spec.drawn import drawn, instant
 
 AT = instant("2024-03-08")
@@ -34,6 +35,13 @@ HISTORY = Selection("observations")
 def rise(newest: np.ndarray, oldest: np.ndarray) -> np.ndarray:
     """The last less the first."""
     return newest - oldest
+
+
+def provenance(
+    plan: Plan, tables: Mapping[str, pa.Table], patient_id: str, at: int, names: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Return the event behind each value."""
+    return Chart.of(Behind(plan), tables, patient_id).origins(at, names)
 
 
 def behind(at: int = AT, **features: Reduction) -> dict[str, Any]:
@@ -109,17 +117,17 @@ def test_a_coverage_stands_on_supply_that_reaches_in() -> None:
     assert (found["it"]["event_id"], found["it"]["n"]) == ("y", 1)
 
 
-def test_asked_gives_the_vector_and_the_events_behind_some_of_it() -> None:
+def test_a_chart_gives_the_vector_and_the_events_behind_some_of_it() -> None:
     """One preparation of the rows serves both, and says what each alone would say."""
     features = {"newest": HISTORY.last("value"), "oldest": HISTORY.first("value"), "many": HISTORY.count()}
     plan = compile_plan([FeatureGroup("g", "observations", ("care_followup",), "a test", "glucose", features), rise])
     tables = {"observations": drawn("observations", RESULTS)}
-    asked = Asked(plan, tables, "p")
+    asked = Chart.of(Behind(plan), tables, "p")
     for at in (AT, instant("2024-02-15")):
         assert asked.vector(at).tobytes() == plan.vectors(tables, ["p"], np.array([at]))[0].tobytes()
         whole = provenance(plan, tables, "p", at, plan.spec.names)
-        assert asked.provenance(at, plan.spec.names) == whole
-        assert asked.provenance(at, ("rise",)) == {"rise": whole["rise"]}
+        assert asked.origins(at, plan.spec.names) == whole
+        assert asked.origins(at, ("rise",)) == {"rise": whole["rise"]}
 
 
 def test_other_patients_in_the_table_do_not_shift_the_event() -> None:

@@ -1,4 +1,4 @@
-"""One patient asked now: the vector, and the event behind each value, from rows made ready once."""
+"""The event behind each value, found plainly, feature by feature: what `features.behind` must agree with."""
 
 from __future__ import annotations
 
@@ -22,11 +22,7 @@ _NAMED = ("patient_id", "time", "event_id", "source")
 
 
 class Asked:
-    """One patient's events, prepared once for whatever is asked of them.
-
-    ``asked = Asked(plan, store.tables(patient_id), patient_id)``, then ``asked.vector(at)`` and
-    ``asked.provenance(at, names)``: the second reuses the rows of the first and looks only behind the
-    features named, so that a score with its reasons reads, sorts and filters the events once.
+    """One patient's events, and what they say when asked.
 
     Parameters
     ----------
