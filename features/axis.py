@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.history import Selection, Value
-from features.roster import whole
+from features.roster import Roster, whole
 
 Read: TypeAlias = Mapping[str, pa.ChunkedArray]
 """Columns by name, in canonical form."""
@@ -52,6 +53,10 @@ class ColumnAxis:
         for value, place in self.values.items():
             found[given == value] = place
         return found
+
+    @cached_property
+    def _words(self) -> Roster:
+        return Roster(pa.array(list(self.values), pa.string()))
 
     def passes(self) -> np.ndarray:
         """Return (classes, selections): whether rows of a class pass the selection, as far as this column goes."""
@@ -155,12 +160,18 @@ def joined(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def encoded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
     """Return (n,) places in the list of distinct words, -1 for null, and that list."""
+    places, words = numbered(column)
+    return places, words.to_pylist()
+
+
+def numbered(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
+    """Return (n,) places among the distinct words, -1 for null, and these."""
     if pa.types.is_dictionary(column.type):
         one = whole(column.unify_dictionaries() if column.num_chunks > 1 else column)
     else:
         one = whole(column).dictionary_encode()
     places = one.indices.fill_null(-1) if one.null_count else one.indices
-    return places.to_numpy().astype(np.int64), one.dictionary.to_pylist()
+    return places.to_numpy().astype(np.int64), one.dictionary
 
 
 def numbers(column: pa.ChunkedArray) -> np.ndarray:

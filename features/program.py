@@ -78,6 +78,7 @@ class Program:
         self.table = name
         self.selections: dict[Selection, int] = {}
         self.values: dict[tuple[str, bool], int] = {}
+        self._grids: dict[tuple[int, ...], np.ndarray] = {}
         covers = [(target, each) for target, each in wanted if each.kind == "coverage"]
         swept = [(target, each) for target, each in wanted if each.kind != "coverage"]
         ahead = [(target, each) for target, each in swept if each.selection.ahead]
@@ -108,6 +109,16 @@ class Program:
     def kinds(self) -> dict[str, pa.DataType]:
         """Columns that are read -> their canonical Arrow type."""
         return {name: ARROW[table(self.table).column(name).kind] for name in self.columns}
+
+    def grid(self, parts: Sequence[np.ndarray]) -> np.ndarray:
+        """Return (signatures, selections): what passes for every signature, of what passes for each axis' classes."""
+        sizes = tuple(len(each) for each in parts)
+        if sizes not in self._grids:
+            passes = np.ones((1, len(self.selections)), dtype=bool)
+            for each in parts:
+                passes = (passes[:, None] & each).reshape(-1, len(self.selections))
+            self._grids[sizes] = passes
+        return self._grids[sizes]
 
     def selection_of(self, selection: Selection) -> int:
         """Return the place of a selection, its window and direction left aside."""

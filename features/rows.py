@@ -9,11 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.arrange import arrange
-from features.axis import Read, encoded, joined, numbers
+from features.axis import Read, joined, numbered, numbers
 from features.canonical import canonical
 from features.made import complete
 from features.program import EVENT_COLUMNS, Program
 from features.roster import Roster, text, whole
+
+_GRID = 256
+"""So many signatures are not worth a look which of them occur."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +174,8 @@ def _signatures(read: Read, program: Program) -> tuple[np.ndarray, np.ndarray]:
     for classes, passes in parts:
         joint = joint * len(passes) + classes
         size *= len(passes)
+    if size <= _GRID:
+        return joint.astype(np.int32), program.grid(tuple(passes for _, passes in parts))
     if size <= 4 * len(joint) + 4096:
         present = np.flatnonzero(np.bincount(joint))
         place = np.empty(size, np.int32)
@@ -190,7 +195,7 @@ def _value(column: pa.ChunkedArray, distinct: bool, kept: np.ndarray) -> tuple[n
     if not distinct:
         return numbers(column)[kept], 0
     if pa.types.is_string(column.type) or pa.types.is_dictionary(column.type):
-        places, words = encoded(column)
+        places, words = numbered(column)
         found = places[kept].astype(np.float64)
         found[found < 0] = np.nan
         return found, len(words)
