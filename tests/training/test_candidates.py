@@ -1,15 +1,23 @@
 """A task's candidates: a published score among them, chosen where it is as good, explained and fitted again."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+import training
 from features.vector import Feature, VectorSpec
+from training import tracking
+from training.assessment import assess
 from training.calibrate import sigmoid
 from training.candidates import candidates
+from training.landmarked import fit
 from training.models.choice import choose
 from training.models.published import over_catalogue
 from training.models.values import model_values
+from training.points import Points
 from training.refit import Refit
+from training.run import record
 from training.scorer import Scorer
 from training.task import Inputs
 from training.tasks import task
@@ -82,3 +90,25 @@ def test_a_score_that_misses_what_matters_loses(rows):
     x, _, patient = rows
     y = (np.random.default_rng(5).random(len(x)) < sigmoid((x[:, NAMES.index("pulse")] - 70) / 5)).astype(float)
     assert choose(candidates(INPUTS, NAMES, VALUES, x), x, y, patient, 3, 1, np.ones(len(y))).name == "logistic"
+
+
+@pytest.mark.slow
+def test_a_chosen_score_is_assessed_and_recorded_like_any_model(lake, store, home):
+    """Landmarks of the sample hospital whose labels are dealt by the published points."""
+    quick = ("models.lightgbm.rounds=30", "evaluation.replicates=60", "models.folds=3")
+    data = training.dataset("stroke_12m", lake, quick)
+    (score,) = over_catalogue(("framingham_2008_lipids",))
+    margin = Points.fitted(score, data.x, data.spec.names).margin(data.x)
+    rng = np.random.default_rng(8)
+    data = replace(data, y=(rng.random(len(margin)) < sigmoid(2 * (margin - margin.mean()) - 1)).astype(float))
+    fitted = fit(data, quick)
+    assert fitted.scorer.kind == "points" and "framingham_2008_lipids" in fitted.model["choice"]
+    assert "test_gain_framingham_2008_lipids" not in fitted.figures and "test_gain_age" in fitted.figures
+    asked = assess(data, fitted, lake, quick)
+    assert asked.sections["stability"]["overlap"] > 0.9 and not asked.sections["shuffled"]["alarm"]
+    made = record(fitted, tracking.Source("sample", lake.digest), quick, assessment=asked)
+    folder = tracking.fetch("stroke_12m", made.version)
+    assert (
+        Scorer.load(folder, made.digest).probability(data.x[:9]).tolist()
+        == fitted.scorer.probability(data.x[:9]).tolist()
+    )
