@@ -179,6 +179,8 @@ def numbers(column: pa.ChunkedArray) -> np.ndarray:
     one = whole(column)
     if not one.null_count and (pa.types.is_timestamp(one.type) or pa.types.is_int64(one.type)):
         return np.asarray(one.view(pa.int64()).to_numpy().astype(np.float64))
+    if not one.null_count and pa.types.is_boolean(one.type):
+        return np.asarray(one.to_numpy(zero_copy_only=False).astype(np.float64))
     if pa.types.is_timestamp(one.type):
         one = one.view(pa.int64())
     if not pa.types.is_float64(one.type):
