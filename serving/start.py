@@ -19,8 +19,12 @@ QUIET = {
 
 
 def become_server(home: Path, host: str, port: int, clock: str | None, workers: int = 1) -> None:
-    """Replace this process by BentoML's server of the service; it does not return."""
-    os.environ.update({**QUIET, HOME: str(home.resolve()), CLOCK: clock or "", WORKERS: str(workers)})
+    """Replace this process by BentoML's server of the service; it does not return.
+
+    BentoML's own folder lies in the state folder: it holds the workers' metrics, which a start clears.
+    """
+    own = {HOME: str(home.resolve()), CLOCK: clock or "", WORKERS: str(workers)}
+    os.environ.update({**QUIET, **own, "BENTOML_HOME": str(home.resolve() / "bentoml")})
     root = Path(__file__).resolve().parents[1]
     arguments = ["serve", "serving.service:CarePath", "--working-dir", str(root), "--host", host, "--port", str(port)]
     os.execv(sys.executable, [sys.executable, "-m", "bentoml", *arguments])
