@@ -14,7 +14,7 @@ from features.progress import track
 from features.vector import Feature, VectorSpec
 from training import measures
 from training.calibrate import affine, sigmoid
-from training.candidates import linear, scored, trees
+from training.candidates import linear, trees
 from training.crossfold import crossfold
 from training.evaluate import Bootstrap, EvaluationValues, Figure, flat
 from training.fitted import Fitted, bands
@@ -186,8 +186,9 @@ def beside(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
 def fit_self_test(task: Task, overrides: tuple[str, ...] = ()) -> Fitted:
     """Fit, calibrate and judge a self-test's model on NHANES 2017-2018.
 
-    The simplest of the published score, the logistic model and trees within one standard error of the
-    best wins. Its calibration is fitted to margins of people it never saw.
+    The simpler of the logistic model and trees within one standard error of the best wins. Its
+    calibration is fitted to margins of people it never saw. A published score that was derived in
+    another population than these people is compared with it, and does not stand for election.
     """
     from features.sources.nhanes import frame
 
@@ -199,7 +200,7 @@ def fit_self_test(task: Task, overrides: tuple[str, ...] = ()) -> Fitted:
     given = people(table, names, task.outcome)
     size = sample_size(len(given.y), int(given.y.sum()), len(names))
     published = tuple(score for score in SCORES if score.name in task.inputs.scores)
-    among = scored(published, names, given.x) | {
+    among = {
         "logistic": linear(task.inputs, names, values),
         "lightgbm": trees(task.inputs, names, values),
     }
@@ -228,7 +229,7 @@ def fit_self_test(task: Task, overrides: tuple[str, ...] = ()) -> Fitted:
         calibration=calibration,
     )
     told = figures(given, winner, evaluation)
-    told |= against(given, winner, evaluation, tuple(score for score in published if score.name != chosen))
+    told |= against(given, winner, evaluation, published)
     told |= figures(more, other, evaluation, "with_ethnicity_prediabetes_", ("auroc", "slope"))
     mean = {name: float(loss.mean()) for name, loss in losses.items()}
     text = Choice(chosen, model, calibration, probability, mean, behind).text
