@@ -6,6 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 SHARED_DATA := $(wildcard ../shared/data)
 UV := $(BIN)/uv --quiet
+TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
@@ -41,11 +42,11 @@ demo: $(READY) ## sample hospital, vectors, train all, serve on 127.0.0.1:3000 (
 	@$(BIN)/python -m serving.demo $(ARGS)
 
 test: $(READY) ## every test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(TWO)
 	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 notebooks
 
 check: $(READY) ## the fast tests
-	@$(BIN)/python -m pytest -m 'not slow'
+	@$(BIN)/python -m pytest $(TWO) -m 'not slow'
 
 lint: $(READY) ## style, types, import layers
 	@$(BIN)/ruff check .
