@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -17,11 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.history import Selection, Value
-from features.roster import Roster, whole
+from features.roster import whole
 
 Read: TypeAlias = Mapping[str, pa.ChunkedArray]
 """Columns by name, in canonical form."""
-_BETWEEN = "\x1f"
+BETWEEN = "\x1f"
+"""What parts the words of a list that is held as one text."""
 
 
 class ColumnAxis:
@@ -53,10 +53,6 @@ class ColumnAxis:
         for value, place in self.values.items():
             found[given == value] = place
         return found
-
-    @cached_property
-    def _words(self) -> Roster:
-        return Roster(pa.array(list(self.values), pa.string()))
 
     def passes(self) -> np.ndarray:
         """Return (classes, selections): whether rows of a class pass the selection, as far as this column goes."""
@@ -144,7 +140,7 @@ class ListAxis:
     def _class(self, text: str | None) -> int:
         found = self._of_text.get(text)
         if found is None:
-            words = set(text.split(_BETWEEN)) if text else set()
+            words = set(text.split(BETWEEN)) if text else set()
             row = np.array([all(words & any_of for any_of in each) for each in self._asked])
             found = self._rows.setdefault(row.tobytes(), len(self._rows))
             if found == len(self._passes):
@@ -155,7 +151,7 @@ class ListAxis:
 
 def joined(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return lists of words as one text each."""
-    return pc.binary_join(column, _BETWEEN)
+    return pc.binary_join(column, BETWEEN)
 
 
 def encoded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.arrange import dealt
-from features.axis import joined
+from features.axis import BETWEEN, joined, numbered
 from features.roster import Roster, whole
 from features.schema import ARROW, table
 
@@ -27,7 +27,6 @@ ABSENT, PLAIN, GAPS, ONE, TEXT = range(5)
 _STORED = {"instant": np.int64, "int": np.int64, "float": np.float64, "bool": np.uint8}
 Pieces: TypeAlias = Sequence[tuple[int, int, int]]
 """Batches, and from where to where a bucket's rows lie in each."""
-BETWEEN = "\x1f"
 _WORDS = ("string", "strings")
 _MANY = 100_000
 """So many different words a table's list may hold; beyond, a batch holds them as text."""
@@ -102,16 +101,12 @@ class Dealing:
         """Return the (n,) place of each word in the table's list, -1 for null; None where there are too many."""
         if name == "event_id":
             return None
-        if pa.types.is_dictionary(column.type):
-            one = whole(column.unify_dictionaries() if column.num_chunks > 1 else column)
-        else:
-            one = whole(_texts(column)).dictionary_encode()
+        places, found = numbered(column if pa.types.is_dictionary(column.type) else _texts(column))
         words = self._words[name]
-        if len(words) + len(one.dictionary) > _MANY:
+        if len(words) + len(found) > _MANY:
             return None
-        place = [words.setdefault(each, len(words)) for each in one.dictionary.to_pylist()]
-        indices = one.indices.fill_null(-1) if one.indices.null_count else one.indices
-        return np.array([*place, -1], np.int32)[indices.to_numpy()]
+        place = [words.setdefault(each, len(words)) for each in found.to_pylist()]
+        return np.array([*place, -1], np.int32)[places]
 
     def _strings(self, strings: pa.Array) -> int:
         valid = strings.is_valid().to_numpy(zero_copy_only=False)
