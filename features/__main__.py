@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +10,7 @@ import typer
 
 from features import ingest
 from features.commands import Commands
+from features.engine import Engine
 from features.identity import commands as identities
 from features.tagging import commands as tagging
 
@@ -32,13 +32,6 @@ At = Annotated[str, typer.Option(help="One landmark for every patient: 2025-06-3
 Landmarks = Annotated[
     Path | None, typer.Option(help="Parquet or CSV with patient_id, at: one row out per row in, in its order.")
 ]
-
-
-class Engine(StrEnum):
-    """What computes."""
-
-    local = "local"
-    spark = "spark"
 
 
 @app.command()

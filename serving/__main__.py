@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from features.commands import Commands
+from features.engine import Engine
 from serving.commands import add
 
 if TYPE_CHECKING:
     from serving.ledger import Ledger
-
-
-class Engine(StrEnum):
-    """What computes the vectors of a lake."""
-
-    local = "local"
-    spark = "spark"
 
 
 app = typer.Typer(
@@ -160,7 +153,7 @@ def score(
     from serving.clock import Clock
 
     named = tuple(tasks.replace(" ", "").split(","))
-    run = Bulk(home, Lake(lake), named, Clock.at(at), purpose, identity, engine.value)
+    run = Bulk(home, Lake(lake), named, Clock.at(at), purpose, identity, engine)
     try:
         counts = run.write(out)
     finally:

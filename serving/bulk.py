@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import orjson
@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from features.engine import Engine
 from features.errors import InputError
 from features.lake import Lake
 from features.params import general
@@ -48,7 +49,6 @@ _ASIDE = {name: tuple(column.name for column in named(name).columns) for name in
 """What consent is judged by."""
 _FORMATS: Mapping[str, Format] = {".parquet": "parquet", ".csv": "csv", ".ndjson": "ndjson"}
 _TURNS = 5
-Engine = Literal["local", "spark"]
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,10 @@ class Bulk:
         clock: Clock,
         purpose: str | None,
         identity: str,
-        engine: Engine = "local",
+        engine: Engine = Engine.local,
     ) -> None:
         self._engine = engine
-        self._home, self._lake, self._clock, self._rules = home, lake, clock, serving()
+        self._lake, self._clock, self._rules = lake, clock, serving()
         self._at = clock.now()
         self._ledger, self._store = Ledger(home / "ledger.db"), event_store(home)
         everything = production.standing(self._ledger)
@@ -137,7 +137,7 @@ class Bulk:
         patients = pa.array(self._lake.patients(), pa.string())
         parts = out.with_name(out.name + ".parts")
         self._at = _begun(parts, self._same(), self._at)
-        swept = self._spread(patients) if self._engine == "spark" else None
+        swept = self._spread(patients) if self._engine is Engine.spark else None
         read = self._models.plan.columns if swept is None else {}
         columns = {**read, "observed": OBSERVED, **_ASIDE}
         number = self._lake.parts(columns, len(patients), len(patients) * len(self._models.plan.spec.names))

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from features.engine import Engine
 from features.errors import InputError
 from features.lake import Lake
 from features.store import EventStore
@@ -33,7 +34,7 @@ def hospital(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hospital:
     return build(tmp_path / "home", tmp_path / "work")
 
 
-def _run(hospital: Hospital, out: Path, tasks: tuple[str, ...] = TASKS, engine: Any = "local") -> Any:
+def _run(hospital: Hospital, out: Path, tasks: tuple[str, ...] = TASKS, engine: Engine = Engine.local) -> Any:
     lake = Lake(hospital.home.parent / "work" / "lake")
     run = Bulk(hospital.home, lake, tasks, Clock(NOW), None, "operator", engine)
     try:
@@ -134,7 +135,7 @@ def test_spark_scores_the_same(hospital: Hospital, tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("CAREPATH_HOME", str(tmp_path / "spark"))
     monkeypatch.setenv("MASTER", "local[1]")
     told = []
-    for engine in ("local", "spark"):
+    for engine in Engine:
         _run(hospital, tmp_path / f"{engine}.parquet", engine=engine)
         rows = pq.read_table(tmp_path / f"{engine}.parquet").drop_columns("decision_id").to_pylist()
         told.append(sorted(rows, key=lambda row: (row["patient_id"], row["task"])))
