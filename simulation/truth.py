@@ -11,7 +11,8 @@ from simulation.content import FORMATS, TOPICS
 from simulation.illness import DISEASES
 from simulation.tastes import Tastes
 
-HORIZON, WASHOUT = 365, 30  # days
+HORIZONS = {12: 365, 36: 1095, 60: 1825}  # months: days
+WASHOUT = 30  # days
 MOMENT = pa.timestamp("us", tz="UTC")
 NODES = 8  # of the midpoint rule over the days by which an onset is dated back
 
@@ -20,11 +21,15 @@ def truth(chunk: Chunk, taste: Tastes) -> dict[str, pa.Table]:
     """Return the truth by file name, for the patients followed at each landmark.
 
     A landmark is the last instant of a calendar month in Asia/Shanghai (what ``--at`` of that
-    day means), within the records.
+    day means), within the records. A horizon has a truth at the landmarks from which the latent path
+    covers it: 12 months at all, 36 and 60 where the records are long enough.
     """
     tables = {"churn_90d": _silence(chunk)}
-    for index, disease in enumerate(DISEASES):
-        tables[f"{disease.name}_12m"] = _incidence(chunk, index)
+    grid = chunk.grid
+    for months, days in HORIZONS.items():
+        covered = grid.edges[grid.landmarks + 1] + days + chunk.setting.backdated_days <= grid.edges[-1]
+        for index, disease in enumerate(DISEASES if covered.any() else ()):
+            tables[f"{disease.name}_{months}m"] = _incidence(chunk, index, days, grid.landmarks[covered])
     return tables | {"tastes": _tastes(chunk, taste), "patients": _patients(chunk)}
 
 
@@ -56,12 +61,12 @@ def _silence(chunk: Chunk) -> pa.Table:
     return _table(chunk, parts)
 
 
-def _incidence(chunk: Chunk, index: int) -> pa.Table:
-    """First diagnosis with its stated onset in (at + 30 d, at + 365 d], given the latent path.
+def _incidence(chunk: Chunk, index: int, horizon: int, landmarks: np.ndarray) -> pa.Table:
+    """First diagnosis with its stated onset in (at + 30 d, at + horizon], given the latent path.
 
     For who does not have the disease at the landmark: neither found nor with an onset that will
     be dated before it. The visit V comes by its hazard, the onset is V less L days, and L is
-    known in law: P = E[S(30 + L) - S(365 + L)] / E[S(L)] with S the survival of V from the
+    known in law: P = E[S(30 + L) - S(horizon + L)] / E[S(L)] with S the survival of V from the
     landmark.
     """
     grid, sick, setting = chunk.grid, chunk.illness, chunk.setting
@@ -78,11 +83,11 @@ def _incidence(chunk: Chunk, index: int) -> pa.Table:
         return np.exp(-(total[:, cell] + share * (total[:, cell + 1] - total[:, cell]) - total[:, begin]))
 
     parts = []
-    for cell in grid.landmarks:
+    for cell in landmarks:
         begin, start = cell + 1, int(grid.edges[cell + 1])
         inside, free = np.zeros(len(chunk.people)), np.zeros(len(chunk.people))
         for weight, lag in zip(weights, lags):
-            inside += weight * (survival(start, WASHOUT + lag) - survival(start, HORIZON + lag))
+            inside += weight * (survival(start, WASHOUT + lag) - survival(start, horizon + lag))
             free += weight * survival(start, lag)
         without = ~sick.present[:, index] & (sick.onset[:, index] >= start)
         rows = np.flatnonzero(without & _followed(chunk, cell))

@@ -42,6 +42,11 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return hospital(tmp_path_factory.mktemp("large"), patients=6000, seed=5, end=END)
 
 
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return hospital(tmp_path_factory.mktemp("long"), patients=4000, years=7, seed=6, end=END)
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_every_table_is_canonical_and_not_empty(small: Path, name: str) -> None:
     table = pq.read_table(next((small / name).glob("part-*.parquet")))
@@ -168,12 +173,11 @@ def test_most_consents_stand_and_some_do_not(large: Path) -> None:
     assert 0.01 < (given["automated_decision"] == "objected").mean() < 0.06
 
 
-def _labelled(lake: Path, task: str) -> pd.DataFrame:
-    """Truth at each landmark beside what the final records say, where follow-up is whole."""
+def _labelled(lake: Path, task: str, days: int) -> pd.DataFrame:
+    """Truth at each landmark beside what the final records say, where follow-up of so many days is whole."""
     truth = pq.read_table(lake.parent / "truth" / f"{task}.parquet").to_pandas()
     gone = pd.concat([final(lake, "status_changes").query("kind != 'back'"), final(lake, "patients").dropna(
         subset="deceased_at").assign(time=lambda rows: rows["deceased_at"])])  # fmt: skip
-    days = 90 if task == "churn_90d" else 365
     truth = truth[truth["at"] + pd.Timedelta(days=days + 70) < CLOSING]
     lost = truth.merge(gone[["patient_id", "time"]], on="patient_id").query("time > at")
     lost = lost[lost["time"] <= lost["at"] + pd.Timedelta(days=days + 70)]
@@ -194,7 +198,7 @@ def _assert_calibrated(truth: pd.DataFrame, label: np.ndarray, parts: int) -> No
 
 @pytest.mark.slow
 def test_churn_follows_its_truth(large: Path) -> None:
-    truth = _labelled(large, "churn_90d")
+    truth = _labelled(large, "churn_90d", 90)
     visits = final(large, "encounters").query("status == 'finished'")[["patient_id", "time"]].sort_values("time")
     following = pd.merge_asof(
         truth.sort_values("at"), visits, left_on="at", right_on="time", by="patient_id", direction="forward"
@@ -207,12 +211,22 @@ def test_churn_follows_its_truth(large: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("task", "code"), [("diabetes_12m", "E11.9"), ("copd_12m", "J44.9"), ("stroke_12m", "I63.9")])
 def test_incidence_follows_its_truth(large: Path, task: str, code: str) -> None:
-    truth = _labelled(large, task)
-    codes = final(large, "diagnoses")
+    _assert_incidence(large, task, code, 365)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("task", "days"), [("diabetes_36m", 1095), ("diabetes_60m", 1825)])
+def test_incidence_of_years_follows_its_truth(long: Path, task: str, days: int) -> None:
+    _assert_incidence(long, task, "E11.9", days)
+
+
+def _assert_incidence(lake: Path, task: str, code: str, days: int) -> None:
+    truth = _labelled(lake, task, days)
+    codes = final(lake, "diagnoses")
     onset = codes[codes["code"] == code].groupby("patient_id")["time"].min()
     first = truth["patient_id"].map(onset)
     assert not (first <= truth["at"]).any(), "who has the disease has no truth"
-    new = (first > truth["at"] + pd.Timedelta("30D")) & (first <= truth["at"] + pd.Timedelta("365D"))
+    new = (first > truth["at"] + pd.Timedelta("30D")) & (first <= truth["at"] + pd.Timedelta(days=days))
     _assert_calibrated(truth, new.to_numpy(float), 5)
 
 
