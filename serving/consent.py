@@ -95,11 +95,11 @@ def standing(rows: Sequence[Row], purpose: str, now: int, birth: int | None, rul
     """
     own = [row for row in rows if row["purpose"] == purpose]
     spoken = [row for row in own if row.get("automated_decision")]
-    if spoken and max(spoken, key=lambda row: (row["known_at"], _granted(row)))["automated_decision"] == "objected":
+    if spoken and max(spoken, key=lambda row: (row["known_at"], granted(row)))["automated_decision"] == "objected":
         return Standing("objected", why="objected to automated decisions")
     withdrawn = max((row["withdrawn_at"] for row in own if _past(row.get("withdrawn_at"), now)), default=None)
     failed = "none was given"
-    for row in sorted(own, key=_granted, reverse=True):
+    for row in sorted(own, key=granted, reverse=True):
         fault = _fault(row, rows, now, birth, withdrawn, rules)
         if not fault:
             covered = frozenset(row.get("categories") or ())
@@ -109,13 +109,13 @@ def standing(rows: Sequence[Row], purpose: str, now: int, birth: int | None, rul
 
 
 def _fault(row: Row, rows: Sequence[Row], now: int, birth: int | None, withdrawn: int | None, rules: Serving) -> str:
-    granted = _granted(row)
+    given = granted(row)
     evidence = row.get("evidence_ref")
     child = birth is not None and (now - birth) / YEAR_US < rules.guardian_below_years
     shared = [o for o in rows if evidence is not None and o.get("evidence_ref") == evidence]
     checks = (
-        (granted > now, "is not in force yet"),
-        (withdrawn is not None and granted <= withdrawn, "was withdrawn"),
+        (given > now, "is not in force yet"),
+        (withdrawn is not None and given <= withdrawn, "was withdrawn"),
         (row.get("separate") is not True, "was not asked for separately"),
         (any(other["purpose"] != row["purpose"] for other in shared), "was bundled with another purpose"),
         (row.get("basis") not in ("consent", *rules.approved_bases), "stands on a basis that is not approved"),
@@ -125,9 +125,10 @@ def _fault(row: Row, rows: Sequence[Row], now: int, birth: int | None, withdrawn
     return next((text for wrong, text in checks if wrong), "")
 
 
-def _granted(row: Row) -> int:
-    granted = row.get("granted_at")
-    return int(row["time"] if granted is None else granted)
+def granted(row: Row) -> int:
+    """Return when a consent was given, UTC microseconds; the event's time where it does not say."""
+    given = row.get("granted_at")
+    return int(row["time"] if given is None else given)
 
 
 def _past(instant: int | None, now: int) -> bool:

@@ -8,7 +8,17 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from features import instants
@@ -112,22 +122,36 @@ class EventsRequest(Request):
 
 
 class ConsentRequest(Request):
-    """A consent given, changed or withdrawn: a new version of the event ``consent_id``."""
+    """A consent as it now stands; or, without ``granted_at``, a withdrawal or an objection alone."""
 
-    consent_id: Surrogate
+    consent_id: Annotated[
+        Surrogate | None, Field(description="absent: the consent under that evidence, or the latest for the purpose")
+    ] = None
     patient_id: Surrogate
     purpose: Purpose
-    granted_at: Instant
     withdrawn_at: Instant | None = None
+    automated_decision: Literal["allowed", "objected"] = "allowed"
+    granted_at: Annotated[
+        Instant | None, Field(description="needs method, evidence_ref, notice_version and separate beside it")
+    ] = Field(None, validate_default=True)
     basis: Text = "consent"
     categories: Annotated[list[Text], Field(max_length=50)] = Field(default_factory=list)
-    method: Text
-    evidence_ref: Text
-    notice_version: Text
+    method: Text | None = Field(None, validate_default=True)
+    evidence_ref: Text | None = Field(None, validate_default=True)
+    notice_version: Text | None = Field(None, validate_default=True)
     notice_hash: Text | None = None
-    separate: bool
+    separate: bool | None = Field(None, validate_default=True)
     guardian: bool = False
-    automated_decision: Literal["allowed", "objected"] = "allowed"
+
+    @field_validator("granted_at", "method", "evidence_ref", "notice_version", "separate")
+    @classmethod
+    def _said(cls, given: Any, met: ValidationInfo) -> Any:
+        """Demand what proves a consent, unless it is only taken back."""
+        before = met.data
+        back = before.get("withdrawn_at") is not None or before.get("automated_decision") == "objected"
+        if given is None and (before.get("granted_at") is not None or (met.field_name == "granted_at" and not back)):
+            raise PydanticCustomError("missing", "field required")
+        return given
 
 
 class Receipt(BaseModel):

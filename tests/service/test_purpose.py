@@ -110,6 +110,48 @@ def test_a_consent_is_an_entry_of_the_ledger(inside: Inside) -> None:
     assert "ok-2" not in str({**entry.header, "consent_id": ""})
 
 
+def _consents(inside: Inside, **said: Any) -> Any:
+    body = {"patient_id": "ok-3", "purpose": "care_followup", **said}
+    return inside.client.post("/v1/consents", json=body, headers=inside.as_("outreach"))
+
+
+def test_a_consent_is_taken_back_as_easily_as_it_is_given(inside: Inside) -> None:
+    """PIPL 15: who withdraws, or objects, says for what, and need not find the paper again."""
+    assert inside.score(patient_id="ok-3")["probability"] is not None
+    gone = {"withdrawn_at": "2025-06-30T08:00:00+08:00"}
+    told, again = (_consents(inside, **gone).json() for _ in range(2))
+    assert (told["consent_id"], told["result"]) == ("ok-3-consents-0", "stored")
+    assert (again["version"], again["result"]) == (told["version"], "duplicate")
+    assert inside.score(patient_id="ok-3")["refused"]["code"] == "no_consent"
+    inside.consent("ok-3")
+    assert _consents(inside, automated_decision="objected").json()["consent_id"] == "ok-3-consents-0"
+    assert inside.score(patient_id="ok-3")["refused"]["code"] == "objected"
+    inside.consent("ok-3")
+    assert inside.score(patient_id="ok-3")["probability"] is not None
+
+
+def test_who_never_consented_can_withdraw_before_an_older_paper_comes_in(inside: Inside) -> None:
+    asked = {"patient_id": "no-consent", "withdrawn_at": "2025-06-30T08:00:00+08:00"}
+    assert _consents(inside, **asked).json()["version"] == 1
+    inside.consent("no-consent")
+    assert inside.score(patient_id="no-consent")["refused"]["code"] == "no_consent"
+
+
+def test_a_consent_needs_no_id_of_ours_and_all_that_proves_it(inside: Inside) -> None:
+    paper: dict[str, Any] = {
+        "granted_at": "2025-06-01T08:00:00+08:00",
+        "method": "app",
+        "notice_version": "2025-01",
+        "separate": True,
+    }
+    paper["patient_id"] = "diabetic"
+    told, again = (_consents(inside, **paper, evidence_ref="scan-1").json() for _ in range(2))
+    assert (again["consent_id"], again["result"]) == (told["consent_id"], "duplicate")
+    for body, field in ((paper, "evidence_ref"), ({}, "granted_at"), ({**paper, "separate": None}, "evidence_ref")):
+        error = _consents(inside, **body).json()["error"]
+        assert (error["code"], error["field"]) == ("invalid_request", field)
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
