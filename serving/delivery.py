@@ -21,7 +21,7 @@ from features.quality import CHECKS, MISSING, Batch, judge
 from features.schema import TABLES, Column, table
 from serving.problem import Problem
 from serving.reading import parse
-from serving.schemas import Instant, Surrogate
+from serving.schemas import Date, Instant, Surrogate
 
 _TEXT = 2_000
 _STAMPED = ("known_at",)
@@ -41,6 +41,7 @@ _FIELDS = {
 """Reason of a check -> the field that it concerns."""
 _SURROGATE: TypeAdapter[str] = TypeAdapter(Surrogate)
 _INSTANT: TypeAdapter[int] = TypeAdapter(Instant)
+_DATE: TypeAdapter[int] = TypeAdapter(Date)
 
 
 class Unfit(Exception):
@@ -123,7 +124,7 @@ def _checked(event: Any) -> tuple[str, dict[str, Any]]:
         if key == "table":
             continue
         if key not in columns:
-            raise Unfit("unknown_field")
+            raise Unfit("unknown_field", key if key in _STAMPED else None)
         row[key] = _value(columns[key], value)
     for key in ("patient_id", "time"):
         if row.get(key) is None:
@@ -139,7 +140,7 @@ def _value(column: Column, value: Any) -> Any:
     if column.name in ("patient_id", "event_id"):
         return _typed(_SURROGATE, value, column)
     if column.kind == "instant":
-        return _typed(_INSTANT, value, column)
+        return _typed(_DATE if column.name == "birth_date" else _INSTANT, value, column)
     number = isinstance(value, int | float) and not isinstance(value, bool)
     fits = {
         "string": isinstance(value, str) and len(value) <= _TEXT,

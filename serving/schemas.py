@@ -25,6 +25,7 @@ from features import instants
 from features.params import general
 from serving.settings import serving
 
+_BARE = re.compile(r"\d{4}-\d\d-\d\d")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)")
 _PURPOSES, _CHANNELS, _LIMITS = general().purposes, general().channels, serving()
 
@@ -32,8 +33,16 @@ _PURPOSES, _CHANNELS, _LIMITS = general().purposes, general().channels, serving(
 def _instant(given: Any) -> int:
     if not isinstance(given, str) or not _RFC3339.fullmatch(given):
         raise PydanticCustomError("instant", "write an RFC 3339 time with offset")
+    return _read(given)
+
+
+def _date(given: Any) -> int:
+    return _read(given) if isinstance(given, str) and _BARE.fullmatch(given) else _instant(given)
+
+
+def _read(text: str) -> int:
     try:
-        return instants.parse(given.upper())
+        return instants.parse(text.upper())
     except (ValueError, OverflowError):
         raise PydanticCustomError("instant", "no such time") from None
 
@@ -66,6 +75,7 @@ Channel = Annotated[
     str, StringConstraints(strict=True), one_of(_CHANNELS), WithJsonSchema({"type": "string", "enum": list(_CHANNELS)})
 ]
 Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
+Date = Annotated[int, BeforeValidator(_date)]
 Tasks = Annotated[list[Name], Field(min_length=1, max_length=20), AfterValidator(distinct)]
 Explain = Literal["none", "codes", "full"]
 Direction = Literal["raises", "lowers"]

@@ -104,6 +104,26 @@ def test_a_birth_date_after_a_visit_is_set_aside(outreach: httpx.Client) -> None
     ]
 
 
+def test_a_birth_date_is_a_date_and_what_we_stamp_is_named(outreach: httpx.Client, compliance: httpx.Client) -> None:
+    """As ingest reads it: the end of that day in the hospital's zone."""
+    person = {"table": "patients", "patient_id": "dated", "time": "2025-06-29T08:00:00+08:00"}
+    told = _post(
+        outreach,
+        {**person, "event_id": "dated-1", "birth_date": "1970-01-01"},
+        {**person, "event_id": "dated-2", "birth_date": "1970-13-01"},
+        {**person, "event_id": "dated-3", "time": "2025-06-29"},
+        {**person, "event_id": "dated-4", "known_at": "2025-06-29T08:00:00+08:00"},
+    )
+    assert [(row.code, row.field) for row in told.results] == [
+        (None, None),
+        ("wrong_type", "birth_date"),
+        ("wrong_type", "time"),
+        ("unknown_field", "known_at"),
+    ]
+    (row,) = compliance.get("/v1/patients/dated/dossier").json()["data"]["patients"]
+    assert row["birth_date"] == "1970-01-01T15:59:59.999999+00:00"
+
+
 def test_a_patient_never_seen_is_created(outreach: httpx.Client) -> None:
     asked = {"patient_id": "brand-new", "tasks": ["churn_90d"], "purpose": "care_followup"}
     assert outreach.post("/v1/score", json=asked).status_code == 404
