@@ -106,6 +106,7 @@ def _told(status: str, route: Route) -> dict[str, Any]:
     names = ["X-Request-Id", "X-Clock"]
     names += ["RateLimit", "RateLimit-Policy"] if route.scope and status != "401" else []
     names += ["Retry-After"] if status in ("429", "503") else []
+    names += ["WWW-Authenticate"] if status == "401" else []
     names += ["Location"] if status == "202" else []
     names += ["ETag"] if "If-None-Match" in route.headers and status in ("200", "304") else []
     return {name: {"schema": {"type": "string"}} for name in names}

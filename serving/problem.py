@@ -41,6 +41,9 @@ class Problem(Exception):
         return {"error": {"code": self.code, "message": self.message, "field": self.field}}
 
     def headers(self) -> dict[str, str]:
+        """Return what HTTP demands beside a status: when to come again, how to say who asks."""
+        if self.status == 401:
+            return {"WWW-Authenticate": "Bearer"}
         return {"Retry-After": str(RETRY_AFTER_S)} if self.status in (429, 503) else {}
 
 

@@ -102,7 +102,7 @@ def validated(model: type[BaseModel], found: Any) -> Any:
         return model.model_validate(found)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        names = tuple(model.model_fields)
+        names = tuple(field.alias or name for name, field in model.model_fields.items())
         if first["type"] == "extra_forbidden":
             near = nearest(str(first["loc"][-1]), names)
             raise Problem(422, f"unknown field{near}", code="unknown_field") from None

@@ -44,7 +44,7 @@ class Route:
     """One endpoint. ``scope`` is what a principal must hold; None stands open and is for probes alone.
 
     ``bare``: an empty body will do. ``also``: other media types of its answer. ``headers``: those that
-    it reads beside the credentials.
+    it reads beside the credentials. ``lines``: what one line of its answer is, as NDJSON.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -60,7 +60,6 @@ class Route:
     statuses: tuple[int, ...] = ()
     success: int = 200
     lines: type[BaseModel] | None = None
-    page: bool = False
     bare: bool = False
     headers: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
@@ -73,6 +72,20 @@ class Route:
 def packed(content: Any) -> bytes:
     """Return JSON bytes; NaN becomes null."""
     return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def lines(call: Call, body: bytes, rows: str | None = None) -> Response:
+    """Return a JSON answer, or one row a line where the caller accepts NDJSON.
+
+    Parameters
+    ----------
+    rows
+        The field that holds the rows; by default the answer is the list of them.
+    """
+    if NDJSON not in call.http.headers.get("accept", ""):
+        return answer(body)
+    found = orjson.loads(body)
+    return Response(b"".join(packed(row) + b"\n" for row in (found[rows] if rows else found)), media_type=NDJSON)
 
 
 def answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -15,7 +15,7 @@ from serving.once import Once
 from serving.problem import Problem
 from serving.record_schemas import DecisionsAnswer, DecisionsQuery, ReplayAnswer, ReplayRequest
 from serving.replay import replay
-from serving.route import Call, Route, answer, packed
+from serving.route import Call, Route, answer, lines, packed
 from serving.schemas import DecisionRecord
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ _ERASED: dict[str, Any] = {"patient_id": None, "probability": None, "refused": N
 
 async def decisions(call: Call) -> Response:
     asked: DecisionsQuery = call.query
-    return answer(await call.desk.run(_found, call.desk, call.principal, asked))
+    return lines(call, await call.desk.run(_found, call.desk, call.principal, asked), "decisions")
 
 
-def _found(desk: Desk, principal: Principal, asked: DecisionsQuery) -> dict[str, Any]:
+def _found(desk: Desk, principal: Principal, asked: DecisionsQuery) -> bytes:
     inquiry = Inquiry(
         asked.patient_id,
         asked.since,
@@ -48,7 +48,7 @@ def _found(desk: Desk, principal: Principal, asked: DecisionsQuery) -> dict[str,
     page = found(desk.ledger, desk.store, inquiry)
     note(desk, principal, "read", what="decisions", number=len(page.entries))
     rows = [_brief(desk, entry) for entry in page.entries]
-    return {"decisions": rows, "next": str(page.after) if page.after is not None else None}
+    return packed({"decisions": rows, "next": str(page.after) if page.after is not None else None})
 
 
 async def decision(call: Call) -> Response:
@@ -163,6 +163,7 @@ ROUTES = (
         "Decisions by patient, time, task, campaign and refusal, newest first, in pages",
         answer=DecisionsAnswer,
         query=DecisionsQuery,
+        lines=DecisionRecord,
     ),
     Route(
         "GET",

@@ -6,7 +6,6 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from starlette.responses import Response
 
 from features import instants
@@ -16,7 +15,7 @@ from serving.consent import birth
 from serving.delivery import Line, Unfit, disbelieve, lines_of_json, lines_of_ndjson, quarantined
 from serving.noticing import notice, sign
 from serving.once import Once
-from serving.route import JSON, NDJSON, Call, Route, answer, packed
+from serving.route import JSON, NDJSON, Call, Route, lines, packed
 from serving.schemas import EventResult, EventsAnswer, EventsRequest
 
 if TYPE_CHECKING:
@@ -27,14 +26,11 @@ QUARANTINE = "quarantine.ndjson"
 
 async def events(call: Call) -> Response:
     if call.media == NDJSON:
-        lines = lines_of_ndjson(call.raw, call.desk.settings.events_limit)
+        sent = lines_of_ndjson(call.raw, call.desk.settings.events_limit)
     else:
-        lines = lines_of_json(call.body.events)
-    found = await call.desk.run(_stored, call.desk, lines, Once(call.desk, call))
-    if NDJSON in call.http.headers.get("accept", ""):
-        rows = b"".join(packed(row) + b"\n" for row in orjson.loads(found)["results"])
-        return Response(rows, media_type=NDJSON)
-    return answer(found)
+        sent = lines_of_json(call.body.events)
+    found = await call.desk.run(_stored, call.desk, sent, Once(call.desk, call))
+    return lines(call, found, "results")
 
 
 def _stored(desk: Desk, lines: list[Line], once: Once) -> bytes:

@@ -10,15 +10,15 @@ from starlette.responses import Response
 from features import instants
 from serving.access import Principal
 from serving.once import Once
-from serving.patient_schemas import ResolveAnswer, ResolveRequest
-from serving.route import Call, Route, answer, packed
+from serving.patient_schemas import ResolveAnswer, ResolvedId, ResolveRequest
+from serving.route import Call, Route, lines, packed
 
 if TYPE_CHECKING:
     from serving.desk import Desk
 
 
 async def resolve(call: Call) -> Response:
-    return answer(await call.desk.run(_resolved, call.desk, call.principal, call.body, Once(call.desk, call)))
+    return lines(call, await call.desk.run(_resolved, call.desk, call.principal, call.body, Once(call.desk, call)))
 
 
 def _resolved(desk: Desk, principal: Principal, asked: ResolveRequest, once: Once) -> bytes:
@@ -60,5 +60,6 @@ ROUTES = (
         ResolveRequest,
         ResolveAnswer,
         statuses=(409,),
+        lines=ResolvedId,
     ),
 )

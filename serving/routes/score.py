@@ -5,7 +5,6 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from starlette.responses import Response
 
 from features import instants
@@ -15,7 +14,7 @@ from serving.decide import decide, known_patient
 from serving.once import Once
 from serving.problem import Problem, nearest
 from serving.question import Question
-from serving.route import NDJSON, Call, Route, answer, packed
+from serving.route import Call, Route, answer, lines, packed
 from serving.schemas import BatchAnswer, BatchRequest, ScoreAnswer, ScoreRequest
 
 if TYPE_CHECKING:
@@ -73,21 +72,14 @@ async def batch(call: Call) -> Response:
     once, desk = Once(call.desk, call), call.desk
     models, earlier = await desk.run(_begin, desk, asked, once)
     if earlier is not None:
-        return _lines(call, earlier)
+        return lines(call, earlier, "results")
     results: list[dict[str, Any]] = []
     for start in range(0, len(asked.patient_ids), desk.settings.chunk):
         some = asked.patient_ids[start : start + desk.settings.chunk]
-        lines: list[dict[str, Any]] = await desk.run(_chunk, desk, models, call.principal, asked, some, now)
-        results += lines
+        told: list[dict[str, Any]] = await desk.run(_chunk, desk, models, call.principal, asked, some, now)
+        results += told
     body = packed({"as_of": instants.iso(now), "results": results})
-    return _lines(call, await desk.run(once.keep_alone, body))
-
-
-def _lines(call: Call, body: bytes) -> Response:
-    """Return a batch as JSON, or one line per patient where the caller accepts NDJSON."""
-    if NDJSON not in call.http.headers.get("accept", ""):
-        return answer(body)
-    return Response(b"".join(packed(line) + b"\n" for line in orjson.loads(body)["results"]), media_type=NDJSON)
+    return lines(call, await desk.run(once.keep_alone, body), "results")
 
 
 def _begin(desk: Desk, asked: BatchRequest, once: Once) -> tuple[Models, bytes | None]:

@@ -204,10 +204,18 @@ def test_every_documented_status_is_reached_and_answers_as_it_says(
 
 def test_lines_and_full_explanations_answer_as_they_say(inside: Inside, told: dict[str, Any]) -> None:
     lines = {"Accept": NDJSON, **inside.as_("outreach")}
-    shapes = {"/v1/score/batch": "ScoreAnswer", "/v1/events": "EventResult"}
-    for path, name in shapes.items():
-        answer = inside.client.post(path, json=BODIES[path], headers=lines)
-        _checked(told, told["paths"][path]["post"], answer, path)
+    for method, path, name, number in (
+        ("post", "/v1/score/batch", "ScoreAnswer", 2),
+        ("post", "/v1/events", "EventResult", 1),
+        ("post", "/v1/identities/resolve", "ResolvedId", 1),
+        ("get", "/v1/decisions", "DecisionRecord", 2),
+    ):
+        sent: dict[str, Any] = {"json": BODIES[path]} if method == "post" else {"params": {"limit": number}}
+        who = lines | (inside.as_("compliance") if method == "get" else {})
+        answer = inside.client.request(method, path, headers=who, **sent)
+        _checked(told, told["paths"][path][method], answer, path)
+        assert answer.headers["Content-Type"] == NDJSON
+        assert len(answer.content.splitlines()) == number
         validator = Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": told["components"]})
         for line in answer.content.splitlines():
             validator.validate(orjson.loads(line))

@@ -186,6 +186,9 @@ def test_queries_find_decisions_by_every_condition(inside: Inside) -> None:
     assert not set(second) & {each["decision_id"] for each in first["decisions"]}
     wrong = inside.client.get("/v1/decisions", params={"patient": "x"}, headers=inside.as_("compliance"))
     assert (wrong.status_code, wrong.json()["error"]["code"]) == (422, "unknown_field")
+    for query, field in (("limit=0", "limit"), ("from=soon", "from")):
+        wrong = inside.client.get(f"/v1/decisions?{query}", headers=inside.as_("compliance"))
+        assert (wrong.status_code, wrong.json()["error"]["field"]) == (422, field)
     assert inside.client.get("/v1/decisions", headers=inside.as_("outreach")).status_code == 403
 
 
