@@ -42,7 +42,7 @@ class Inputs:
     Parameters
     ----------
     clinical_groups
-        Clinical groups of the catalogue, whole.
+        Clinical groups of the catalogue, whole; a feature that core, crosses or monotone name is read, too.
     core
         The few features of the logistic candidate, in order of importance; the first are splined.
     crosses
@@ -83,11 +83,12 @@ class Inputs:
         return core, tuple(pair for pair in self.crosses if set(pair) <= set(names))
 
     def names(self, spec: VectorSpec, purposes: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the features that models may read: of these groups, and for every one of the purposes."""
+        """Return the features that models may read: of these groups or named, and for every one of the purposes."""
+        named = {*self.core, *self.monotone, *(name for pair in self.crosses for name in pair)}
         return tuple(
             feature.name
             for feature in spec.features
-            if feature.group in self.clinical_groups
+            if (feature.group in self.clinical_groups or feature.name in named)
             and (not feature.protected or feature.group in self.protected)
             and feature.name not in MATERIAL
             and feature.name not in self.left_out

@@ -110,4 +110,5 @@ def test_every_task_passes_its_own_check():
 
     for each in tasks():
         if each.kind in ("churn", "incident", "rule"):
-            check(each, (*catalogue(), *each.own))
+            readable = check(each, (*catalogue(), *each.own))
+            assert each.kind == "rule" or set(each.inputs.core) <= set(readable)

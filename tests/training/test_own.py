@@ -44,9 +44,9 @@ from features import feature_group
 from features.codes import codelist
 
 @feature_group(source="observations", purposes=("care_followup", "screening_invitation"), why="urate precedes gout",
-               clinical_group="kidney")
+               clinical_group="urate")
 def uric(history):
-    """Uric acid of a year. Unit: umol/L."""
+    """Uric acid of a year. Unit: umol/L; read since the disease names it, though no task reads its group."""
     return {"uric_acid_last_12m": history.coded(codelist("uric_acid")).within(days=365).last("value")}
 '''
 LOST = '''

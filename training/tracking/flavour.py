@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
@@ -19,8 +20,8 @@ class ScorerModel(PythonModel):
     def load_context(self, context: Any) -> None:
         self.scorer = Scorer.load(Path(context.artifacts["artefact"]), context.model_config["digest"])
 
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
-        """Return (n,) probabilities; MLflow would read type hints here as a schema of their own."""
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> np.ndarray:
+        """Return (n,) probabilities."""
         names = list(self.scorer.spec.names)
         missing = [name for name in names if name not in model_input.columns]
         if missing:
