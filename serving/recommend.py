@@ -57,12 +57,13 @@ class Listed:
 def for_all(desk: Desk, question: Question, k: int, channel: str) -> Listed:
     """Return the list that is the same for everyone; it needs no patient data and no consent.
 
-    Signs of acute illness withhold its delivery; they do not change it.
+    A seal and signs of acute illness withhold its delivery; they do not change it.
     """
     assert question.patient_id is not None
-    tables = desk.store.tables(question.patient_id)
-    if tags().acute(tables, question.patient_id, question.at):
-        return _listed(question, channel, False, None, Standing(None), [], {}, "acute_flag")
+    sealed = desk.ledger.keys.tombstone(question.patient_id) is not None
+    if sealed or tags().acute(desk.store.tables(question.patient_id), question.patient_id, question.at):
+        refused = "sealed" if sealed else "acute_flag"
+        return _listed(question, channel, False, None, Standing(None), [], {}, refused)
     chosen = for_everyone(desk.catalogue.items, question.at)[:k]
     shown = [_shown(item, slot, None, [], 1.0) for slot, item in enumerate(chosen, 1)]
     return _listed(question, channel, False, None, Standing(None), shown, {}, None)

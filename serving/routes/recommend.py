@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
 from serving import metrics
+from serving.appender import Appender
+from serving.decide import known_patient
 from serving.once import Once
 from serving.problem import Problem
 from serving.question import Question
@@ -29,27 +32,36 @@ async def recommend(call: Call) -> Response:
     return answer(await call.desk.run(_list, call.desk, question, asked, Once(call.desk, call)))
 
 
-def _list(desk: Desk, question: Question, asked: RecommendRequest, once: Once) -> bytes:
+def _list(desk: Desk, question: Question, asked: RecommendRequest, once: Once) -> bytes | Future[bytes]:
     served = desk.models.served.get(TASK)
     if asked.personalised and served is not None and asked.purpose not in served.task.purposes:
         raise Problem(403, "lists of content do not serve that purpose", field="purpose")
     if asked.personalised and served is None:
         raise Problem(404, f"no approved model for {TASK}; ask with personalised false", code="unknown_task")
-    if not desk.store.has(asked.patient_id):
+    if not known_patient(desk, asked.patient_id):
         raise Problem(404, "no such patient", code="unknown_patient", field="patient_id")
     earlier = once.earlier()
     if earlier is not None:
         return earlier
+    epoch = desk.ledger.epoch(asked.patient_id)
     listed = (for_one if asked.personalised else for_all)(desk, question, asked.k, asked.channel)
-    with desk.ledger.writing() as appender:
-        listed.header["subject"] = appender.reference(asked.patient_id)
-        list_id: str = listed.answer["list_id"]
-        receipt = appender.append("list", list_id, listed.header, listed.payload)
-        told: dict[str, Any] = {**listed.answer, "receipt": receipt.as_dict()}
-        body = packed(told)
+
+    def work(appender: Appender) -> bytes:
+        appender.holds(asked.patient_id, epoch)
+        subject = listed.header["subject"] = appender.reference(asked.patient_id)
+        desk.watchman.meet(appender, question.principal, [subject])
+        receipt = appender.append("list", listed.answer["list_id"], listed.header, listed.payload, question.now)
+        body = packed({**listed.answer, "receipt": receipt.as_dict()})
         once.keep(appender, body)
-    metrics.DECISIONS.labels(TASK, listed.header["outcome"]).inc()
-    return body
+        return body
+
+    def count(handed: Future[bytes]) -> None:
+        if handed.exception() is None:
+            metrics.decisions(TASK, listed.header["outcome"]).inc()
+
+    handed = desk.ledger.hand(work)
+    handed.add_done_callback(count)
+    return handed
 
 
 ROUTES = (

@@ -79,6 +79,31 @@ def test_no_score_follows_a_withdrawal_in_the_middle_of_batches(inside: Inside) 
         inside.consent(patient_id)
 
 
+def test_no_list_follows_a_withdrawal_that_came_while_it_was_made(
+    inside: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The consent is withdrawn after it was read and before the list is recorded: the list is made again."""
+    from serving.routes import recommend
+
+    made_before, turns = recommend.for_one, list[str]()
+
+    def overtaken(*args: Any) -> Any:
+        listed = made_before(*args)
+        turns.append(listed.header["outcome"])
+        if len(turns) == 1:
+            with inside.desk.ledger.writing() as appender:
+                appender.turn("ok-1")
+        return listed
+
+    monkeypatch.setattr(recommend, "for_one", overtaken)
+    body = {"patient_id": "ok-1", "k": 3, "channel": "app", "purpose": "health_education"}
+    before = inside.desk.ledger.head().seq
+    answer = inside.client.post("/v1/recommend", json=body, headers=inside.as_("outreach")).json()
+    assert turns == ["listed", "listed"]
+    entries = inside.desk.ledger.where("kind = 'list' AND seq > ?", (before,), 10)
+    assert [entry.id for entry in entries] == [answer["list_id"]]
+
+
 def test_a_withdrawal_is_told_to_callers(inside: Inside) -> None:
     inside.consent("ok-1", withdrawn_at="2025-06-30T08:00:00+08:00")
     inside.consent("ok-1", automated_decision="objected")

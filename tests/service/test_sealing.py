@@ -83,6 +83,11 @@ def test_a_sealed_patient_has_no_score_and_no_reader(inside: Inside) -> None:
     batch = {"patient_ids": ["ok-1", "ok-2"], "tasks": ["churn_90d"], "purpose": "care_followup"}
     lines = inside.client.post("/v1/score/batch", json=batch, headers=inside.as_("outreach")).json()["results"]
     assert [line["decisions"][0].get("refused", {}).get("code") for line in lines] == ["sealed", None]
+    for personalised in (True, False):
+        asked = {"patient_id": "ok-1", "k": 3, "channel": "app", "purpose": "health_education"}
+        body = {**asked, "personalised": personalised}
+        told = inside.client.post("/v1/recommend", json=body, headers=inside.as_("outreach")).json()
+        assert (told["refused"]["code"], told["items"]) == ("sealed", [])
     path = f"/v1/decisions/{decision['decision_id']}"
     assert _get(inside, path).json()["error"]["code"] == "reason_required"
     assert _get(inside, path, "cardiology").status_code == 403

@@ -202,3 +202,14 @@ def test_reading_counts_patients_too(hospital: Hospital) -> None:
         ]
         assert [answer.status_code for answer in answers] == [200, 429]
         assert found.client.get("/v1/me", headers=found.as_("reader")).status_code == 403
+
+
+def test_lists_count_patients_too(hospital: Hospital) -> None:
+    more = _fresh(hospital, "lister", patients_10min=1)
+    with served(more) as found:
+        body = {"k": 1, "channel": "app", "purpose": "health_education", "personalised": False}
+        answers: list[httpx.Response] = [
+            found.client.post("/v1/recommend", json={**body, "patient_id": each}, headers=found.as_("lister"))
+            for each in ("ok-1", "ok-1", "ok-2")
+        ]
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
