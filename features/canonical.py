@@ -40,7 +40,7 @@ def canonical(found: pa.Table, name: str, columns: tuple[str, ...] | None = None
     }
     read |= {each: found[each] for each in found.column_names if each not in read}
     if spec.per_patient:
-        _fill(read, pa.table(read), found.num_rows)
+        _fill(read, pa.table(read), found.num_rows, named=columns is None or "event_id" in columns)
     kept = read if columns is None else {each: read.get(each, _absent(spec, each, found.num_rows)) for each in columns}
     return pa.table(kept)
 
@@ -87,8 +87,8 @@ def _absent(spec: Table, name: str, size: int) -> pa.Array:
     return pa.nulls(size, ARROW[spec.column(name).kind])
 
 
-def _fill(read: dict[str, pa.ChunkedArray], rows: pa.Table, size: int) -> None:
-    """Settle known_at, version, void and event_id where they are absent or null."""
+def _fill(read: dict[str, pa.ChunkedArray], rows: pa.Table, size: int, named: bool) -> None:
+    """Settle known_at, version, void and (where events are to be named) event_id where they are absent or null."""
     if "known_at" not in read:
         read["known_at"] = read["time"]
     elif read["known_at"].null_count:
@@ -98,6 +98,8 @@ def _fill(read: dict[str, pa.ChunkedArray], rows: pa.Table, size: int) -> None:
             read[name] = pa.chunked_array([pa.repeat(default, size)])
         elif read[name].null_count:
             read[name] = read[name].fill_null(default)
+    if not named:
+        return
     if "event_id" not in read:
         read["event_id"] = pa.chunked_array([digests(rows)])
     elif read["event_id"].null_count:
