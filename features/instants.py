@@ -52,3 +52,8 @@ def parse(text: str, zone: ZoneInfo | None = None) -> int:
 def iso(instant: int) -> str:
     """Write UTC microseconds as RFC 3339 with offset."""
     return moment(instant).isoformat()
+
+
+def local(text: str) -> str:
+    """Return the day of an RFC 3339 time as the hospital's calendar has it (params.timezone)."""
+    return datetime.fromisoformat(text).astimezone(general().zone).date().isoformat()

@@ -34,6 +34,8 @@ from serving.settings import Serving
 from training.explanation import ExplanationFault
 
 _HELD = 16
+_LAKE = "the vector was taken from the record: it was read from a lake"
+_ERASED = "the vector was taken from the record: the patient's events were erased"
 _ASIDE = frozenset({"shadow"})
 """Fields of a payload that are no part of the decision."""
 
@@ -99,7 +101,7 @@ def replay(entry: Entry, home: Path, store: EventStore, rules: Serving) -> Repla
     except InputError as fault:
         return impossible(f"the recorded model cannot be loaded: {fault}")
     try:
-        made = _again(header, recorded, models, store, rules)
+        made, why = _again(header, recorded, models, store, rules)
     except ExplanationFault:
         return impossible("the explanation no longer adds up")
     if made is None:
@@ -108,13 +110,13 @@ def replay(entry: Entry, home: Path, store: EventStore, rules: Serving) -> Repla
     now = {name: value for name, value in made.payload.items() if name not in _ASIDE}
     differs = tuple(_compare("", {**then, **_named(header)}, {**now, **_named(made.header)}))
     verdict = "differs" if differs else "equal"
-    why = "the vector was taken from the record: it was read from a lake" if "lake" in header else None
     return Replay(entry.id, verdict, differs, _changed(header), why, told.read_up_to, told.model)
 
 
 def _again(
     header: Mapping[str, Any], recorded: Mapping[str, Any], models: Models, store: EventStore, rules: Serving
-) -> Draft | None:
+) -> tuple[Draft | None, str | None]:
+    """Return the decision made again, if it can be, and what of it was not recomputed."""
     may = frozenset({"explain"}) if header["audience"] == "staff" else frozenset()
     role = "compliance" if may else "outreach"
     asker = Principal(header["principal"], role, may, frozenset({header["purpose"]}), header["department"])
@@ -132,32 +134,32 @@ def _again(
         known=known,
     )
     if upto is None:
-        return _from_record(header, recorded, models, question)
+        return _from_record(header, recorded, models, question), _LAKE if "lake" in header else None
     sealed = header["outcome"] == "sealed"
     chart = None
     if known and not sealed:
         tables = store.tables(patient_id, upto=upto)
         if not any(table.num_rows for table in tables.values()):
-            return None
+            return _from_record(header, recorded, models, question), _ERASED
         chart = Chart.of(models.behind, tables, patient_id)
     stale, too_old = recorded["stale"], header["outcome"] == "stale"
-    return judge(models, rules, lambda _at: (stale, too_old), question, chart, upto, sealed=sealed)[0]
+    return judge(models, rules, lambda _at: (stale, too_old), question, chart, upto, sealed=sealed)[0], None
 
 
 def _from_record(
     header: Mapping[str, Any], recorded: Mapping[str, Any], models: Models, question: Question
 ) -> Draft | None:
-    """Return what was scored without the event store (a self-test, a lake) scored again from its recorded vector.
-
-    A refusal kept none.
+    """Return what was scored without the event store (a self-test, a lake), or whose events were erased since,
+    scored again from its recorded vector. A refusal kept none.
     """
     if header["outcome"] != "scored":
         return None
     served = models.served[header["task"]]
-    answers = {value["feature"]: value["value"] for value in recorded["values"]}
-    row = np.array([np.nan if answers[name] is None else answers[name] for name in served.scorer.spec.names])
+    values = {value["feature"]: value["value"] for value in recorded["values"]}
+    origins = {value["feature"]: {**value, "n": value["events"]} for value in recorded["values"]}
+    row = np.array([np.nan if values[name] is None else values[name] for name in served.scorer.spec.names])
     draft = Draft(question, served, Standing(None, header["consent_id"], header["notice"]), None)
-    draft.score(score(served, row, {}), recorded["stale"])
+    draft.score(score(served, row, origins), recorded["stale"])
     return draft
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from features import instants
 from serving.models import Served
 from serving.reasons import Choice, choose, group_names, templates
 from training.explanation import Explanation
@@ -81,7 +82,7 @@ def _worded(choice: Choice, fields: Mapping[str, Any], audience: str) -> dict[st
         return {**template.reason(), "template": template.name}
     behind = [value for value in fields["values"] if value["group"] == choice.group and value["value"] is not None]
     most = max(behind, key=lambda value: abs(fields["contributions"][value["feature"]]))
-    day = (most["time"] or "")[:10]
+    day = instants.local(most["time"]) if most["time"] else ""
     unit = "" if most["unit"] == "1" else most["unit"]
     number = f"{most['value']:.4g}" if abs(most["value"]) < 10_000 else f"{most['value']:.0f}"
     shown = {"value": f"{number} {unit}".strip()}

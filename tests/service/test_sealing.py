@@ -99,6 +99,25 @@ def test_a_sealed_patient_has_no_score_and_no_reader(inside: Inside) -> None:
     assert _get(inside, "/v1/patients/ok-1/dossier").json()["error"]["code"] == "reason_required"
 
 
+def test_what_was_decided_is_made_again_from_its_record_while_the_key_stands(inside: Inside) -> None:
+    """The events are gone; margin, contributions and wording still follow from the vector that was recorded."""
+    scored = inside.score(tasks=["diabetes_12m"])
+    refused = inside.score(patient_id="ok-1", tasks=["copd_12m"])
+    _delete(inside, "ok-1")
+    headers = inside.as_("compliance") | {"X-Access-Reason": "complaint 7"}
+
+    def told(decision: dict[str, Any]) -> Any:
+        return inside.client.post(f"/v1/decisions/{decision['decision_id']}/replay", headers=headers).json()
+
+    again = told(scored)
+    assert (again["verdict"], again["differs"]) == ("equal", [])
+    assert again["why"] == "the vector was taken from the record: the patient's events were erased"
+    assert (told(refused)["verdict"], told(refused)["why"]) == (
+        "impossible",
+        "what was known of the patient is not kept",
+    )
+
+
 def test_nothing_comes_back_by_events_or_consents(inside: Inside) -> None:
     _delete(inside, "ok-1")
     event = {"table": "encounters", "patient_id": "ok-1", "time": CLOCK, "kind": "outpatient", "event_id": "planted-9"}

@@ -9,7 +9,8 @@ import pytest
 
 from features.errors import InputError
 from features.groups import CLINICAL_GROUPS
-from serving.reasons import choose, group_names, read_templates, refusal, refusals, templates
+from serving.reasons import Choice, choose, group_names, read_templates, refusal, refusals, templates
+from serving.scoring import reasons
 
 HEADER = "id,version,group,direction,missing,audience,zh,en,author,reviewer,date\n"
 GOOD = "age.raises.patient,1,age,raises,no,patient,模型依据年龄。,The model relied on age.,a,b,2026-01-31\n"
@@ -127,3 +128,17 @@ def test_every_refusal_of_the_interface_is_worded_in_both_languages() -> None:
     assert set(refusal("stale").answer()) == {"code", "message_zh", "message_en", "action"}
     with pytest.raises(InputError, match="did you mean 'objected'"):
         refusal("object")
+
+
+def test_staff_are_told_the_day_of_the_hospitals_calendar() -> None:
+    """A visit at half past midnight in Beijing was on that day, though UTC still has the one before."""
+    value = {"feature": "fasting_glucose_last_12m", "group": "glucose", "value": 7.2, "unit": "mmol/L"}
+    value |= {"label_zh": "空腹血糖", "label_en": "fasting glucose", "window_days": 365.0}
+    value["time"] = "2025-06-09T16:30:00+00:00"
+    fields = {
+        "choices": [Choice("glucose", "raises", False)],
+        "values": [value],
+        "contributions": {value["feature"]: 0.3},
+    }
+    (reason,) = reasons(fields, "staff")
+    assert "2025-06-10" in reason["zh"] and "2025-06-10" in reason["en"]
