@@ -55,8 +55,8 @@ def vector(desk: Desk, asked: ScoreRequest) -> np.ndarray:
 def _scored(desk: Desk, asked: ScoreRequest) -> bytes:
     row = vector(desk, asked)
     found = []
-    for name in asked.tasks:
-        fields = score(desk.models.scored[name], desk.models.inputs(row, name), None)
+    every = [(desk.models.scored[name], desk.models.inputs(row, name)) for name in asked.tasks]
+    for name, fields in zip(asked.tasks, score(every, None), strict=True):
         shown = {key: fields[key] for key in ("probability", "band", "missing")}
         found.append({"task": name, **shown, "reasons": reasons(fields, "patient")})
     return packed({"decisions": found})

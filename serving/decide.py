@@ -150,7 +150,8 @@ def judge(
     if refused is None and question.purpose in rules.withheld_when_acute and models.acute(row):
         refused = "acute_flag"
     stale, too_old = ([], False) if refused else fresh(question.at)
-    drafts, origins = [], None
+    drafts: list[Draft] = []
+    scored: list[tuple[Draft, Served, np.ndarray]] = []
     for name in question.tasks:
         served = models.scored[name]
         draft = Draft(question, served, consent, upto, epoch)
@@ -166,11 +167,13 @@ def judge(
         elif (inputs := _readable(models, served, question, consents, born, rules, row)) is None:
             draft.refuse("no_consent_for_feature_group")
         else:
-            assert chart is not None
-            origins = chart.origins(question.at, _inputs(models, question)) if origins is None else origins
-            with alarmed(served):
-                fields = score(served, inputs, origins)
-            draft.score(fields | models.shadowed(row, name), stale)
+            scored.append((draft, served, inputs))
+    if scored and chart is not None:
+        asked = [(served, inputs) for _, served, inputs in scored]
+        with alarmed(*(served for served, _ in asked)):
+            found = score(asked, chart.origins(question.at, _inputs(asked)))
+        for (draft, served, _), fields in zip(scored, found, strict=True):
+            draft.score(fields | models.shadowed(row, served.task.name), stale)
     return drafts
 
 
@@ -203,8 +206,8 @@ def unfit(task: Task, columns: Mapping[str, np.ndarray]) -> tuple[str, str, str]
 
 
 @contextlib.contextmanager
-def alarmed(served: Served) -> Iterator[None]:
-    """Count and log an explanation by a model that does not add up.
+def alarmed(*asked: Served) -> Iterator[None]:
+    """Count and log an explanation by one of the models asked that does not add up.
 
     Raises
     ------
@@ -213,12 +216,13 @@ def alarmed(served: Served) -> Iterator[None]:
     """
     try:
         yield
-    except ExplanationFault:
+    except ExplanationFault as fault:
+        served = asked[fault.place]
         metrics.FAULTS.labels(served.task.name).inc()
         log().error("explanation fault", task=served.task.name, model=served.version, digest=served.digest)
         raise Problem(503, "the explanation does not add up, so there is no score", code="explanation_fault") from None
 
 
-def _inputs(models: Models, question: Question) -> tuple[str, ...]:
-    """Return every input of the tasks asked, each once."""
-    return tuple(dict.fromkeys(name for task in question.tasks for name in models.scored[task].scorer.spec.names))
+def _inputs(asked: Sequence[tuple[Served, np.ndarray]]) -> tuple[str, ...]:
+    """Return every input of the models asked, each once."""
+    return tuple(dict.fromkeys(name for served, _ in asked for name in served.scorer.spec.names))

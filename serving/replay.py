@@ -159,7 +159,8 @@ def _from_record(
     origins = {value["feature"]: {**value, "n": value["events"]} for value in recorded["values"]}
     row = np.array([np.nan if values[name] is None else values[name] for name in served.scorer.spec.names])
     draft = Draft(question, served, Standing(None, header["consent_id"], header["notice"]), None)
-    draft.score(score(served, row, origins), recorded["stale"])
+    (fields,) = score([(served, row)], origins)
+    draft.score(fields, recorded["stale"])
     return draft
 
 

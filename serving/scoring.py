@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,18 +11,19 @@ from features import instants
 from serving.models import Served
 from serving.reasons import Choice, choose, group_names, templates
 from training.explanation import Explanation
+from training.scorer import explain_together
 
 Origin = Mapping[str, Any]
 _NO_EVENT: Origin = {"event_id": None, "time": None, "known_at": None, "source": None, "n": None}
 
 
-def score(served: Served, row: np.ndarray, origins: Mapping[str, Origin] | None) -> dict[str, Any]:
-    """Return margin, base, contributions, probability, band, interval, missing groups, values and chosen groups.
+def score(asked: Sequence[tuple[Served, np.ndarray]], origins: Mapping[str, Origin] | None) -> list[dict[str, Any]]:
+    """Return margin, base, contributions, probability, band, interval, missing, values and choices of each model asked.
 
     Parameters
     ----------
-    row
-        (features,) values in the order of the model's VectorSpec.
+    asked
+        Models, each with its (features,) values in the order of its VectorSpec; explained together.
     origins
         Feature -> latest event behind it: event_id, time, known_at, source, n. None where nobody asks
         for the values: patients' wording needs none.
@@ -30,9 +31,10 @@ def score(served: Served, row: np.ndarray, origins: Mapping[str, Origin] | None)
     Raises
     ------
     ExplanationFault
-        Base and contributions do not reach the margin.
+        Base and contributions do not reach the margin; its ``place`` says of which.
     """
-    return told(served, served.scorer.explain(row[None, :]), 0, row, origins)
+    found = explain_together([served.scorer for served, _ in asked], [row[None, :] for _, row in asked])
+    return [told(served, each, 0, row, origins) for (served, row), each in zip(asked, found, strict=True)]
 
 
 def told(

@@ -90,4 +90,4 @@ class Cohort:
 
 def is_true(column: np.ndarray) -> np.ndarray:
     """Return where an indicator is known to hold: null counts as not."""
-    return np.nan_to_num(column, nan=0.0) > 0
+    return np.asarray(column > 0)

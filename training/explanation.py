@@ -12,7 +12,16 @@ class ExplanationFault(RuntimeError):
     """Base and contributions do not reach the margin, or a table changed after it was loaded.
 
     It is an alarm, never a score: the model must be loaded again from its artefact.
+
+    Attributes
+    ----------
+    place
+        Which of the models explained together it is.
     """
+
+    def __init__(self, message: str, place: int = 0) -> None:
+        super().__init__(message)
+        self.place = place
 
 
 @dataclass(frozen=True)

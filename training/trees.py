@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from features.errors import InputError
-from training.treeshap import TreeShap
+from training.treeshap import TreeShap, explain
 from training.treeshap.forest import Forest
+from training.treeshap.leaves import Leaves
 
 FILE = "model.txt"
 
 
 @dataclass(frozen=True)
 class TreeModel:
-    """A forest under two kernels: features as players, and clinical groups as players.
+    """A forest under one kernel with two casts: features as players, and clinical groups as players.
 
     Attributes
     ----------
@@ -28,8 +30,7 @@ class TreeModel:
 
     text: str
     groups: Mapping[str, str]
-    apart: TreeShap = field(init=False, compare=False, repr=False)
-    together: TreeShap = field(init=False, compare=False, repr=False)
+    kernel: TreeShap = field(init=False, compare=False, repr=False)
     used: tuple[str, ...] = field(init=False)
     kind = "trees"
 
@@ -42,8 +43,7 @@ class TreeModel:
         for name, group in self.groups.items():
             members.setdefault(group, []).append(name)
         object.__setattr__(self, "used", tuple(name for j, name in enumerate(forest.features) if j in split_on))
-        object.__setattr__(self, "apart", TreeShap(forest))
-        object.__setattr__(self, "together", TreeShap(forest, groups=members))
+        object.__setattr__(self, "kernel", TreeShap(forest, {}, members))
 
     def explain(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
         """Return contributions (n, features), of groups (n, groups), the base, and the raw margin (n,).
@@ -53,12 +53,20 @@ class TreeModel:
         ExplanationFault
             As TreeShap.
         """
-        contributions, base, margin = self.apart.explain(X)
-        return contributions, self.together.explain(X)[0], base, margin
+        return self.parted(*explain((self.kernel,), (X,))[0])
+
+    def parted(self, found: np.ndarray, margin: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
+        """Return what the kernel found (n, features + groups) as `explain` does."""
+        features = len(self.groups)
+        return found[:, :features], found[:, features:], self.kernel.base, margin
 
     def margin(self, X: np.ndarray) -> np.ndarray:
         """Return the raw margin (n,) of the leaves reached."""
-        return self.apart.explain(X)[2]
+        return self._leaves(X)
+
+    @functools.cached_property
+    def _leaves(self) -> Leaves:
+        return Leaves(Forest.parse(self.text, FILE))
 
     def rows(self, count: int) -> np.ndarray:
         """Return made-up rows (count, features) around the thresholds, some values missing."""

@@ -86,7 +86,7 @@ def _report(desk: Desk, principal: Principal, name: str, asked: SelfTestRequest,
     else:
         row = np.array([values[feature] for feature in served.scorer.spec.names])
         with alarmed(served):
-            fields = score(served, row, {})
+            (fields,) = score([(served, row)], {})
         draft.score(fields, [])
 
     def finish(appender: Appender) -> bytes:

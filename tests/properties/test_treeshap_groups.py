@@ -71,7 +71,7 @@ def brute_force(booster: lightgbm.Booster, row: np.ndarray, players: list[list[i
 def test_groups_equal_brute_force(seed: int, owner: list[int], params: dict) -> None:
     booster, X = model(seed, **params)
     groups = {g: [NAMES[j] for j in range(8) if owner[j] == k] for k, g in enumerate("ABC")}  # owner 3: alone
-    explainer = TreeShap(booster, groups=groups)
+    explainer = TreeShap(booster, groups)
     alone = [name for j, name in enumerate(NAMES) if owner[j] == 3]
     assert explainer.players == ("A", "B", "C", *alone)
     players = [[NAMES.index(f) for f in groups.get(p, [p])] for p in explainer.players]
@@ -83,18 +83,18 @@ def test_groups_equal_brute_force(seed: int, owner: list[int], params: dict) -> 
 def test_a_path_really_holds_several_features_of_a_group() -> None:
     """The property would prove little if groups never met twice on a path."""
     booster, X = model(1)
-    tables = TreeShap(booster, groups={"A": NAMES[:4], "B": NAMES[4:]}).tables
-    assert (tables.place[:, 4] >= 0).sum() > len(tables.place) / 2
+    tables = TreeShap(booster, {"A": NAMES[:4], "B": NAMES[4:]}).tables
+    assert (tables.asked[:, 0, 1] > 0).sum() > len(tables.asked) / 2
     apart = TreeShap(booster)(X[:20])[:, :4].sum(axis=1)
-    together = TreeShap(booster, groups={"A": NAMES[:4]})(X[:20])[:, 0]
+    together = TreeShap(booster, {"A": NAMES[:4]})(X[:20])[:, 0]
     assert np.abs(apart - together).max() > 1e-3  # a group's value is not the sum of its members'
 
 
 def test_groups_are_checked() -> None:
     booster, _ = model(1)
     with pytest.raises(InputError, match="did you mean 'f1'"):
-        TreeShap(booster, groups={"A": ["f1x"]})
+        TreeShap(booster, {"A": ["f1x"]})
     with pytest.raises(InputError, match="in group 'A' already"):
-        TreeShap(booster, groups={"A": ["f1"], "B": ["f1"]})
+        TreeShap(booster, {"A": ["f1"], "B": ["f1"]})
     with pytest.raises(InputError, match="has the group's name"):
-        TreeShap(booster, groups={"f2": ["f1"]})
+        TreeShap(booster, {"f2": ["f1"]})

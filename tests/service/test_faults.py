@@ -36,13 +36,10 @@ def _faults() -> float:
 
 
 def _met(model: Any, row: np.ndarray) -> list[tuple[Any, tuple[int, ...]]]:
-    """Return (table, place) of every leaf value, and of every inverse cover, of both kernels."""
-    places = []
-    for kernel in (model.apart, model.together):
-        places += [(kernel.tables.leaf, (leaf, 0)) for leaf in range(len(kernel.tables.leaf))]
-        places += [(kernel.tables.inverse, (edge, 0)) for edge in range(len(kernel.tables.inverse))]
-        places += [(kernel.tables.inverse, (edge, 1)) for edge in range(len(kernel.tables.inverse))]
-    return places
+    """Return (table, place) of every leaf value, and of every inverse cover, of both casts."""
+    tables = model.kernel.tables
+    places = [(tables.leaf, (leaf, 0)) for leaf in range(len(tables.leaf))]
+    return places + [(tables.inverse, place) for place in np.ndindex(tables.inverse.shape)]
 
 
 def test_a_damaged_model_gives_no_score(served: tuple[TestClient, Desk, Hospital]) -> None:
@@ -71,7 +68,7 @@ def test_a_damaged_model_gives_no_score(served: tuple[TestClient, Desk, Hospital
 def test_a_damaged_model_is_not_ready(served: tuple[TestClient, Desk, Hospital]) -> None:
     client, desk, _ = served
     assert client.get("/readyz").status_code == 200
-    leaf = desk.models.served["churn_90d"].scorer.model.apart.tables.leaf
+    leaf = desk.models.served["churn_90d"].scorer.model.kernel.tables.leaf
     leaf.setflags(write=True)
     leaf[0, 0] += 1e-3
     answer = client.get("/readyz")

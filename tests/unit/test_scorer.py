@@ -200,8 +200,7 @@ def test_fifty_random_corruptions_raise_and_none_alarms_falsely(candidates: dict
     scorer, X = Scorer.load(tmp_path / "a", digest), rows(50, 5)
     rng = np.random.default_rng(6)
     for k in range(50):
-        kernel = (scorer.model.apart, scorer.model.together)[k % 2]
-        table = getattr(kernel.tables, ("leaf", "inverse")[k // 2 % 2]).reshape(-1)
+        table = getattr(scorer.model.kernel.tables, ("leaf", "inverse")[k % 2]).reshape(-1)
         place = rng.integers(len(table))
         change = rng.choice([-1, 1]) * 10.0 ** rng.uniform(-5.99, 0)
         kept = table[place]
@@ -212,10 +211,10 @@ def test_fifty_random_corruptions_raise_and_none_alarms_falsely(candidates: dict
     scorer.explain(rows(10_000, 7))
 
 
-@pytest.mark.parametrize("table", ["first", "rule", "nodes", "column", "threshold", "place"])
+@pytest.mark.parametrize("table", ["first", "rule", "nodes", "column", "threshold", "place", "asked"])
 def test_every_other_table_is_watched_too(table: str, candidates: dict[str, Any]) -> None:
     scorer, X = scorer_of(candidates["trees"]), rows(1, 5)
-    flat = getattr(scorer.model.apart.tables, table).reshape(-1)
+    flat = getattr(scorer.model.kernel.tables, table).reshape(-1)
     flat[len(flat) // 2] += 1
     with pytest.raises(ExplanationFault):
         scorer.explain(X)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from features.errors import InputError
-from training.treeshap import TreeShap
+from training.explanation import ExplanationFault
+from training.treeshap import TreeShap, explain
 from training.treeshap.forest import Forest
 
 QUIET = {"objective": "binary", "num_threads": 1, "verbose": -1, "deterministic": True, "min_data_in_leaf": 5}
@@ -101,7 +102,7 @@ def test_large_and_deep_trees() -> None:
     booster, X = staircase(26, 511, step=-1.0, rate=0.05)
     explainer = TreeShap(booster)
     assert np.diff(explainer.tables.first).max() == 510
-    assert explainer.tables.rule[:, 1].max() == 2  # two blocks of eight nodes: more than 16 features on a path
+    assert explainer.tables.rule[:, 0, 1].max() == 2  # two blocks of eight nodes: more than 16 features on a path
     assert distinct_on_a_path(booster) >= 25
     assert np.abs(explainer(X[:60]) - booster.predict(X[:60], pred_contrib=True)).max() < 1e-10
 
@@ -198,6 +199,37 @@ def test_one_row_and_a_batch_are_bit_equal() -> None:
     together = explainer(X)
     assert all(np.array_equal(explainer(X[i : i + 1])[0], together[i]) for i in range(len(X)))
     assert explainer(X[:0]).shape == (0, 13)
+
+
+def test_two_casts_are_what_each_is_alone() -> None:
+    X = rows(300, 12, seed=1)
+    booster = train(X, labels(X, 3))
+    groups = {"A": [f"Column_{j}" for j in range(5)], "B": [f"Column_{j}" for j in range(5, 9)]}
+    apart, together, both = TreeShap(booster), TreeShap(booster, groups), TreeShap(booster, {}, groups)
+    assert both.players == (*apart.players, *together.players)
+    contributions, base, margin = both.explain(X)
+    assert base == apart.base
+    assert np.array_equal(contributions, np.hstack([apart.explain(X)[0], together.explain(X)[0]]))
+    assert np.array_equal(margin, apart.explain(X)[2])
+
+
+def test_several_models_in_one_call_are_what_each_is_alone() -> None:
+    X = rows(300, 12, seed=1)
+    groups = {"A": ["Column_0", "Column_1"]}
+    kernels = [
+        TreeShap(train(X, labels(X, 3))),
+        TreeShap(train(X[:, :4], labels(X, 2), rounds=7), {}, groups),
+        TreeShap(train(X, labels(X, 6), rounds=3, min_data_in_leaf=5000)),
+    ]
+    asked = [X[:20], X[:33, :4], X[:1]]
+    for kernel, part, (contributions, margin) in zip(kernels, asked, explain(kernels, asked), strict=True):
+        alone = kernel.explain(part)
+        assert np.array_equal(contributions, alone[0]) and np.array_equal(margin, alone[2])
+    assert explain([], []) == []
+    kernels[1].tables.leaf[0, 0] += 1e-3
+    with pytest.raises(ExplanationFault) as fault:
+        explain(kernels, asked)
+    assert fault.value.place == 1
 
 
 def test_threads_share_one_explainer() -> None:

@@ -16,7 +16,6 @@ from training.affinity.arrange import Arranged, explore, spread
 from training.affinity.columns import Sight, columns, rows
 from training.affinity.display import Display
 from training.affinity.item import Item
-from training.affinity.leaves import Leaves
 from training.affinity.person import Person
 from training.affinity.retrieve import retrieve
 from training.affinity.safety import REASONS, Reader, excluded
@@ -29,6 +28,7 @@ from training.scorer import Scorer
 from training.trees import TreeModel
 from training.treeshap import TreeShap
 from training.treeshap.forest import Forest
+from training.treeshap.leaves import Leaves
 
 ORDER = "order.txt"
 """The ranker's model text in the artefact."""
@@ -145,7 +145,7 @@ class Recommender:
         if not isinstance(scorer.model, TreeModel):
             raise InputError("the head is not trees", where="recommender", remedy="train again")
         head = Leaves(Forest.parse(scorer.model.text))
-        return cls(scorer, Leaves(forest), TreeShap(forest, groups=members), stage, items, head, used)
+        return cls(scorer, Leaves(forest), TreeShap(forest, members), stage, items, head, used)
 
     def display(self, offered: Sequence[Item], at: int, touches: Sequence[tuple[str, int]] = ()) -> Display:
         """Return the items of a catalogue with their state brought to an instant."""

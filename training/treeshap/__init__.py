@@ -3,6 +3,6 @@
 >>> TreeShap(booster)(X)  # doctest: +SKIP
 """
 
-from training.treeshap.treeshap import TreeShap
+from training.treeshap.treeshap import TreeShap, explain
 
-__all__ = ["TreeShap"]
+__all__ = ["TreeShap", "explain"]

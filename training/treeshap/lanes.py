@@ -1,8 +1,10 @@
-"""Eight doubles side by side as one value in numba code: a vector register, by name.
+"""Eight doubles side by side as one value in numba code: a vector register, by name; and arrays by their address.
 
 numba has no vector type, and its auto-vectoriser gives up where two arrays might overlap. `load`,
 `store`, `spread`, `total` and the operators + - * / compile to LLVM vector instructions; a plain number beside
-lanes is spread over all of them. On a processor with narrower registers LLVM splits them.
+lanes is spread over all of them. On a processor with narrower registers LLVM splits them. `longs`, `shorts`
+and `reals` are the array whose address and length stand side by side among some words, so that a call may be
+handed the arrays of any number of models; whoever calls keeps them alive.
 
 numba's cache looks at the time stamp of kernel.py alone: after a change here, touch kernel.py.
 """
@@ -14,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba import types
+from numba import carray, njit, types
 from numba.extending import intrinsic, models, overload, register_model
 
 WIDTH = 8
@@ -134,3 +136,22 @@ for _operation, _instruction in (
     (operator.truediv, "fdiv"),
 ):
     _define(_operation, _instruction)
+
+
+def _arrays(kind: types.Type) -> Callable[..., Any]:
+    @intrinsic
+    def pointer(typing: Any, address: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+        return types.CPointer(kind)(types.int64), generate
+
+    @njit(inline="always")
+    def array(words, place):  # type: ignore[no-untyped-def]
+        return carray(pointer(words[place]), words[place + 1])  # type: ignore[call-arg]
+
+    found: Callable[..., Any] = array
+    return found
+
+
+longs, shorts, reals = (_arrays(kind) for kind in (types.int64, types.int32, types.float64))
