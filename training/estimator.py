@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import inspect
 import sys
@@ -15,9 +16,12 @@ from features.errors import InputError
 from training.dataset import Dataset
 from training.evaluate import evaluate, flat
 from training.landmarked import TooFew, judged
-from training.run import Trained, provenance
+from training.run import Trained, provenance, set_by
 from training.split import PARTS
-from training.tracking import Run, Source, record
+from training.tracking import NO_ARTEFACT, Run, Source, record
+
+FILE = "estimator.py"
+"""Under which name a run keeps the module that its classifier was made by."""
 
 
 def run_estimator(
@@ -35,7 +39,7 @@ def run_estimator(
         ``module:function``; the function takes nothing and returns an unfitted classifier. It is fitted
         to a frame of named columns, NaN for null, with the weights where it takes ``sample_weight``.
     files
-        Texts to keep with the run, by name.
+        Texts to keep with the run, by name, beside the function's module.
 
     Raises
     ------
@@ -64,15 +68,18 @@ def run_estimator(
             remedy="a null is NaN: impute in a Pipeline, or take a classifier that reads it",
         ) from error
     figures = flat(evaluate(data, probability)) | {"test_events": float(data.y[test].sum())}
+    text = text_of(named)
     tags = provenance(data.task, data.spec.digest, source) | {
         "estimator": f"{named} ({kind})",
+        "estimator_digest": hashlib.sha256(text.encode()).hexdigest(),
         "exploratory": str(size.verdict == "exploratory").lower(),
         "dry_run": str(data.sampled < 1).lower(),
         "sample_size": size.text,
     }
     settings = {f"estimator.{name}": str(value)[:400] for name, value in model.get_params(deep=False).items()}
-    made_of = (data.task.name, None, "none", tags, settings, figures, data.spec.names, source)
-    kept = record(Run(*made_of, files=files or {}))
+    settings |= set_by(overrides)
+    made_of = (data.task.name, None, NO_ARTEFACT, tags, settings, figures, data.spec.names, source)
+    kept = record(Run(*made_of, files={**(files or {}), FILE: text}))
     notes = (
         f"{kind} of {named}: logged for comparison; it does not explain itself exactly and cannot be proposed",
         "sample weights used" if weighed else "it takes no sample_weight: the censoring is not weighed",
@@ -80,7 +87,19 @@ def run_estimator(
         data.parts.note,
         f"{size.verdict}: {size.text}",
     )
-    return Trained(data.task.name, kept.version, "none", figures, data.log.rows(), notes)
+    return Trained(data.task.name, kept.version, NO_ARTEFACT, figures, data.log.rows(), notes)
+
+
+def text_of(named: str) -> str:
+    """Return the text of the module of ``module:function`` that was imported; empty where it is not Python."""
+    try:
+        return inspect.getsource(sys.modules[_module(named)])
+    except (OSError, TypeError):
+        return ""
+
+
+def _module(named: str) -> str:
+    return named.partition(":")[0].removesuffix(".py").replace("/", ".")
 
 
 def made(named: str) -> Any:
@@ -99,7 +118,7 @@ def made(named: str) -> Any:
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        found = importlib.import_module(module.removesuffix(".py").replace("/", "."))
+        found = importlib.import_module(_module(named))
     except ImportError as error:
         remedy = "the module is looked for in the working folder"
         raise InputError(f"cannot be imported: {error}", where=where, remedy=remedy) from None

@@ -18,8 +18,10 @@ from features.errors import InputError
 from training import tracking
 from training.gates import Gate, gates
 from training.signing import SIGNATURE, sign
+from training.tasks.own import declared
 
 if TYPE_CHECKING:
+    from training.comparison import Comparison
     from training.scorer import Scorer
 
 FORMAT = 1
@@ -140,24 +142,40 @@ def _against(scorer: Scorer, found: tracking.Version, lake: Path | None) -> tupl
         return (*warned, Gate(label, "pass", "nothing is in production to compare with")), ""
     if number == found.version:
         raise InputError("it is in production already", where=f"{task} {number}", remedy="train another version")
-    if found.tags.get("kind") not in ("churn", "incident"):
+    if found.tags.get("kind") == "affinity":
         return (*warned, Gate(label, "warn", f"version {number}: its figures stand beside it in MLflow")), number
-    from features.lake import Lake
-    from training.comparison import compare
-    from training.dataset import dataset
-    from training.scorer import Scorer
-
-    place = lake or Path(found.tags.get("lake", ""))
-    if not str(place) or not place.is_dir():
+    place = _standing(found, lake)
+    if place is None and found.tags.get("kind") != "prevalent":
         raise InputError("the lake of the run is not there to compare on", where="propose", remedy="add --lake FOLDER")
     try:
-        champion = tracking.version(task, number)
-        other = Scorer.load(tracking.fetch(task, number), champion.digest)
-        opened = Lake(place)
-        compared = compare(scorer, other, number, dataset(task, opened), opened)
+        compared = _compared(scorer, found, tracking.version(task, number), place)
     except InputError as error:
         return (*warned, Gate(label, "warn", f"version {number} could not be compared: {error}")), number
     return (*warned, *compared.gates()), number
+
+
+def _compared(scorer: Scorer, found: tracking.Version, champion: tracking.Version, place: Path | None) -> Comparison:
+    """Compare a version with the one in production on what its run was asked: its own task and ``--set``."""
+    from features.lake import Lake
+    from training.comparison import compare, compare_held_out
+    from training.dataset import dataset
+    from training.held_out import HeldOut
+    from training.scorer import Scorer
+
+    folder, other = (tracking.fetch(each.task, each.version) for each in (found, champion))
+    served = Scorer.load(other, champion.digest)
+    task, overrides = declared(found.task, folder, found.overrides), found.overrides
+    if place is None:
+        held = (scorer, HeldOut.read(folder)), (served, HeldOut.read(other))
+        return compare_held_out(*held, champion.version, task, overrides)
+    lake = Lake(place)
+    return compare(scorer, served, champion.version, dataset(task, lake, overrides), lake, overrides)
+
+
+def _standing(found: tracking.Version, lake: Path | None) -> Path | None:
+    """Return the folder of the lake that a version is judged on, or None where it is not here or there was none."""
+    place = lake or (Path(found.tags["lake"]) if found.tags.get("lake") else None)
+    return place if found.tags.get("kind") != "prevalent" and place is not None and place.is_dir() else None
 
 
 def _lake(found: tracking.Version, lake: Path | None) -> tuple[Gate, ...]:
@@ -166,8 +184,8 @@ def _lake(found: tracking.Version, lake: Path | None) -> tuple[Gate, ...]:
         return ()
     from features.lake import Lake
 
-    place = lake or Path(found.tags.get("lake", ""))
-    if not found.tags.get("lake") or not place.is_dir():
+    place = _standing(found, lake)
+    if place is None:
         return (Gate("lake", "warn", "the lake of the run is not here: nobody can check what it was trained on"),)
     if Lake(place).digest == found.tags["lake_manifest"]:
         return (Gate("lake", "pass", "file by file the one that the run was trained on"),)

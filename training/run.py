@@ -17,7 +17,7 @@ from training.gates import gates
 from training.report import report
 from training.task import Task
 from training.tasks import task as task_named
-from training.tasks.own import text_of
+from training.tasks.own import FILE, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,7 @@ def run(
         An unknown task, a lake that cannot serve it, too few patients (the numbers are named).
     """
     task = task_named(name, overrides)
-    declared = {"task.py": text_of(name)} if text_of(name) else {}
+    declared = {FILE: text_of(name)} if text_of(name) else {}
     source = tracking.Source("none", "none")
     if task.kind == "prevalent":
         from training.screening import fit_self_test
@@ -155,10 +155,7 @@ def record(
                 folder,
                 digest,
                 tags,
-                {
-                    **fitted.parameters,
-                    **{f"set.{text.partition('=')[0]}": text.partition("=")[2] for text in overrides},
-                },
+                {**fitted.parameters, **set_by(overrides)},
                 figures,
                 scorer.spec.names,
                 replace(source, counts={k: v for k, v in fitted.population.items() if isinstance(v, int)}),
@@ -179,6 +176,12 @@ def record(
         *(("dry run on a sample of patients: not proposable",) if sample < 1 else ()),
     )
     return Trained(task.name, made.version, digest, figures, list(fitted.attrition), notes)
+
+
+def set_by(overrides: tuple[str, ...]) -> dict[str, str]:
+    """Return the parameters of a run that say what ``--set`` gave it."""
+    parts = (text.partition("=") for text in overrides)
+    return {tracking.SET + name: value for name, _, value in parts}
 
 
 def provenance(task: Task, vector_spec: str, source: tracking.Source) -> dict[str, str]:

@@ -12,7 +12,7 @@ from features.errors import InputError
 from features.params import section
 from features.progress import track
 from features.vector import Feature, VectorSpec
-from training import measures
+from training import held_out, measures
 from training.calibrate import affine, sigmoid
 from training.candidates import linear, trees
 from training.crossfold import crossfold
@@ -255,7 +255,7 @@ def fit_self_test(task: Task, overrides: tuple[str, ...] = ()) -> Fitted:
             f"{size.verdict}: {size.text}",
         ),
         exploratory=size.verdict == "exploratory",
-        files=asked.files,
+        files={**asked.files, held_out.FILE: held_out.HeldOut.of(given.person, given.y, held).to_json()},
         held=(held, given.y),
         sections=asked.sections,
     )

@@ -1,5 +1,6 @@
 """A data scientist's own tasks, diseases, classifiers, and rules: from a file, or from the hospital's folder."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -86,7 +87,11 @@ def test_a_task_of_a_file_runs_with_the_groups_beside_it(sample, store, home, tm
     assert "my_visit_count_200d" in json.loads((kept / "scorer.json").read_text())["spec"]["features"][-1]["name"]
     again = tmp_path / "again.py"  # the run holds what it was made with, so that it can be made again
     again.write_bytes((kept / "task.py").read_bytes())
-    assert run(str(again), sample / "lake", QUICK).figures == trained.figures
+    second = run(str(again), sample / "lake", QUICK)
+    assert second.figures == trained.figures
+    tracking.crown("silent_60d", trained.version, trained.digest)
+    champion = [gate for gate in propose("silent_60d", second.version, "author").gates if "champion 1" in gate.name]
+    assert {gate.name.rpartition(" ")[2] for gate in champion} == {"auroc_gain", "brier_gain", "explanations"}
 
 
 def test_the_gout_of_the_documentation_is_two_tasks(hospital, lake):
@@ -135,14 +140,22 @@ def test_a_file_with_several_tasks_is_asked_by_name(tmp_path):
 
 
 def test_any_classifier_is_judged_and_never_proposed(sample, store, home, tmp_path, monkeypatch):
-    (tmp_path / "mine.py").write_text(
+    text = (
         "from sklearn.ensemble import HistGradientBoostingClassifier\n"
         "def make():\n    return HistGradientBoostingClassifier(max_iter=20)\n"
     )
+    (tmp_path / "mine.py").write_text(text)
     monkeypatch.chdir(tmp_path)
     trained = run("churn_90d", sample / "lake", QUICK, estimator="mine:make")
     assert trained.figures["test_gain_recency"] > 0 and any("sample weights used" in note for note in trained.notes)
-    assert tracking.version("churn_90d", trained.version).figures["test_auroc"] == trained.figures["test_auroc"]
+    kept = tracking.version("churn_90d", trained.version)
+    assert kept.figures["test_auroc"] == trained.figures["test_auroc"] and kept.overrides == QUICK
+    assert tracking.fetch("churn_90d", trained.version, "estimator.py").read_text() == text
+    assert kept.tags["estimator_digest"] == hashlib.sha256(text.encode()).hexdigest()
+    with pytest.raises(InputError, match="only compared: it keeps no model"):
+        tracking.fetch("churn_90d", trained.version)
+    with pytest.raises(InputError, match="'churn_90d' has no version"):
+        tracking.latest("churn_90d")  # none that holds a model
     with pytest.raises(InputError, match=r"HistGradientBoostingClassifier.*does not explain itself exactly"):
         propose("churn_90d", trained.version, "author")
     for given, message in (

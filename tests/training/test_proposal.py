@@ -8,11 +8,18 @@ import pytest
 
 import training
 from features.errors import InputError
-from training.comparison import compare
+from features.sources.nhanes import frame
+from training.candidates import linear
+from training.comparison import compare, compare_held_out
 from training.gates import gates
+from training.held_out import HeldOut
 from training.landmarked import fit
+from training.models.values import model_values
 from training.proposal import Proposal
+from training.scorer import Scorer
+from training.screening import folded, margins, people, spec
 from training.signing import public_key, sign, verify
+from training.tasks import task
 
 QUICK = ("models.lightgbm.rounds=20", "evaluation.replicates=60", "models.logistic.penalties=[100]")
 
@@ -81,6 +88,39 @@ def test_the_gates_of_an_assessment():
     slope = {"test_slope": 0.5, "test_slope_lo": 0.4, "test_slope_hi": 0.6}
     assert gates(slope, {"kind": "churn"}, True)[0].verdict == "warn"
     assert gates(slope, {"kind": "incident"}, True)[0].verdict == "block"
+
+
+def test_self_tests_are_compared_on_people_whom_neither_model_saw():
+    asked = task("self_test_diabetes")
+    given = people(frame(), asked.inputs.core, asked.outcome)
+    values = model_values(("models.logistic.splined=0", "models.logistic.penalties=[30]"))
+    fit = linear(asked.inputs, given.names, values)
+    names = spec(asked.questionnaire, given.names)
+    model = fit(given.x, given.y, given.person)
+    scorer = Scorer.of(model, task=asked.name, horizon_days=0, spec=names, bands=(0.1, 0.2, 0.5), calibration=(1, 0))
+    held = folded(given, margins(fit), 1, 7, "test").calibrated(given.y)[0]
+    good = HeldOut.of(given.person, given.y, held)
+    guess = HeldOut.of(given.person, given.y, np.random.default_rng(0).permutation(held))
+    quick = ("evaluation.replicates=60",)
+    even = compare_held_out((scorer, good), (scorer, good), "1", asked, quick)
+    assert (even.rows, even.overlap) == (4051, 1.0) and even.figures["auroc_gain"].value == 0
+    worse = compare_held_out((scorer, guess), (scorer, good), "1", asked, quick)
+    assert {gate.name: gate.verdict for gate in worse.gates()}["against champion 1: auroc_gain"] == "block"
+    better = compare_held_out((scorer, good), (scorer, guess), "1", asked, quick)
+    assert better.figures["auroc_gain"].lo > 0.1 and not any(gate.verdict == "block" for gate in better.gates())
+    others = HeldOut.of(given.person, 1 - given.y, held)
+    with pytest.raises(InputError, match="people are not those"):
+        compare_held_out((scorer, others), (scorer, good), "1", asked, quick)
+
+
+def test_what_was_held_out_is_read_again_and_names_nobody(tmp_path):
+    made = HeldOut.of(np.array(["person-1", "person-2"]), np.array([0.0, 1.0]), np.array([0.25, 1 / 3]))
+    (tmp_path / "held_out.json").write_text(made.to_json())
+    again = HeldOut.read(tmp_path)
+    assert again.people == made.people and again.probability.tolist() == [0.25, 0.333333]
+    assert "person-" not in made.to_json()
+    with pytest.raises(InputError, match="train it again"):
+        HeldOut.read(tmp_path / "elsewhere")
 
 
 @pytest.mark.slow

@@ -12,6 +12,9 @@ from features.group import FeatureGroup
 from features.hospital import hospital, load
 from training.task import Task
 
+FILE = "task.py"
+"""Under which name an artefact keeps the file that declares its task."""
+
 
 def of_hospital() -> tuple[Task, ...]:
     """Return the tasks that the hospital's folder declares, in the order of its files."""
@@ -23,6 +26,20 @@ def text_of(given: str) -> str:
     """Return the text of the file that ``my_task.py`` or ``my_task.py:name`` names; empty for a task's name."""
     path = given.partition(":")[0]
     return Path(path).read_text(encoding="utf-8") if path.endswith(".py") else ""
+
+
+def declared(name: str, artefact: Path, overrides: tuple[str, ...] = ()) -> Task:
+    """Return the task that an artefact was trained for: of the file kept with it, else the registered one.
+
+    Raises
+    ------
+    InputError
+        There is none of that name any more.
+    """
+    from training.tasks import task
+
+    kept = artefact / FILE
+    return of_file(f"{kept}:{name}") if kept.is_file() else task(name, overrides)
 
 
 def of_file(given: str) -> Task:

@@ -7,6 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+SET = "set."
+"""Before the parameters of a run that were given by ``--set``."""
+NO_ARTEFACT = "none"
+"""Digest of a run that keeps no model: a classifier that is only compared."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -55,7 +60,7 @@ class Run:
         The artefact: Booster text or coefficients, JSON, digest manifest; None for a classifier
         that is only compared.
     digest
-        Its digest.
+        Its digest, or NO_ARTEFACT.
     tags, parameters, figures
         As MLflow keeps them; figures that are not finite are left out.
     columns

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from features.errors import InputError
-from training.tracking.run import Run, Source, Trial
+from training.tracking.run import NO_ARTEFACT, SET, Run, Source, Trial
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -30,7 +30,7 @@ _DIGEST_MOST = 36
 
 @dataclass(frozen=True)
 class Version:
-    """A registered version of a task's model."""
+    """A registered version of a task's model; ``parameters`` as MLflow keeps them, in text."""
 
     task: str
     version: str
@@ -38,6 +38,13 @@ class Version:
     digest: str
     tags: Mapping[str, str]
     figures: Mapping[str, float]
+    parameters: Mapping[str, str]
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """The ``section.name=value`` texts that its run was given."""
+        given = {name.removeprefix(SET): text for name, text in self.parameters.items() if name.startswith(SET)}
+        return tuple(f"{name}={text}" for name, text in given.items())
 
 
 def uri() -> str:
@@ -69,7 +76,8 @@ def record(run: Run) -> Version:
             client.set_terminated(run_id, "FAILED")
             raise
         client.set_terminated(run_id)
-        return Version(run.task, version, run_id, run.digest, dict(run.tags), _finite(run.figures))
+        told = {name: str(value) for name, value in run.parameters.items()}
+        return Version(run.task, version, run_id, run.digest, dict(run.tags), _finite(run.figures), told)
 
 
 def _keep(client: MlflowClient, experiment: str, run_id: str, run: Run) -> str:
@@ -176,14 +184,16 @@ def version(task: str, number: str) -> Version:
             )
         made = client.get_model_version(task, number)
         run_id = str(made.run_id)
-        run = client.get_run(run_id)
-        return Version(task, number, run_id, made.tags["digest"], dict(run.data.tags), dict(run.data.metrics))
+        data = client.get_run(run_id).data
+        figures, told = dict(data.metrics), dict(data.params)
+        return Version(task, number, run_id, made.tags["digest"], dict(data.tags), figures, told)
 
 
 def latest(task: str) -> Version:
-    """Return the newest registered version of a task, or raise InputError where there is none."""
+    """Return the newest version of a task that holds a model, or raise InputError where there is none."""
     with connected() as client:
-        numbers = [int(each.version) for each in client.search_model_versions(f"name = '{task}'")]
+        known = client.search_model_versions(f"name = '{task}'")
+        numbers = [int(each.version) for each in known if each.tags.get("digest") != NO_ARTEFACT]
     if not numbers:
         raise InputError(f"task '{task}' has no version", where="tracking", remedy=f"python -m training run {task}")
     return version(task, str(max(numbers)))
@@ -199,8 +209,11 @@ def fetch(task: str, number: str, file: str = ARTEFACT) -> Path:
         from mlflow.utils.uri import is_local_uri
 
         root = client.get_run(found.run_id).info.artifact_uri
+        kept_none = "estimator" in found.tags and file == ARTEFACT
         missing = InputError(
-            f"its run holds no {file}", where=f"{task} {number}", remedy=f"train again: training run {task}"
+            "a classifier that is only compared: it keeps no model" if kept_none else f"its run holds no {file}",
+            where=f"{task} {number}",
+            remedy=f"train one: training run {task}",
         )
         if is_local_uri(root):
             here = Path(local_file_uri_to_path(root)) / file
