@@ -49,11 +49,20 @@ def scored(scores: Sequence[PointScore], names: tuple[str, ...], x: np.ndarray) 
 def linear(inputs: Inputs, names: tuple[str, ...], values: ModelValues) -> Fit:
     """Return the logistic candidate."""
     core, pairs = inputs.there(names)
+    values = values.splining(inputs.splined)
 
     def fit(x: np.ndarray, y: np.ndarray, patient: np.ndarray, weight: np.ndarray | None = None) -> Candidate:
         return logistic.fit(x, y, patient, names, core, values, pairs, weight)
 
     return fit
+
+
+def parameters(inputs: Inputs, names: tuple[str, ...], values: ModelValues, x: np.ndarray) -> int:
+    """Return how many coefficients the logistic candidate takes on (n, k) rows, for the sample-size criteria."""
+    core, pairs = inputs.there(names)
+    values = values.splining(inputs.splined)
+    chosen = logistic.terms(x, names, core, values), logistic.crossed(x, names, pairs, values)
+    return max(1, logistic.parameters((*chosen[0], *chosen[1])))
 
 
 def trees(inputs: Inputs, names: tuple[str, ...], values: ModelValues) -> Fit:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from training import alarms, intervals
 from training.assessment import group_figures
 from training.benefit import CalibrationCurve, decision_curve
 from training.evaluate import Bootstrap, EvaluationValues
-from training.fairness import Group, judge
+from training.fairness import judge
 from training.strata import age_bands
 from training.task import Task
 
@@ -54,7 +54,9 @@ def crossfold(
     age = age_bands(x[:, names.index("age")])
     sex = np.where(x[:, names.index("male")] > 0, "male", "female")
     strata = {"age": age, "sex": sex, "age x sex": np.char.add(np.char.add(age, " "), sex)}
-    judged = [asdict(eased(each, task)) for each in judge(y, probability, person, strata, cut, values)]
+    judged = [
+        asdict(each) for each in judge(y, probability, person, strata, cut, values, reasons=task.inputs.protected)
+    ]
     found = intervals.intervals(probability, y, values.seed)
     ends = {name: getattr(found, name).tolist() for name in ("probability", "lo", "hi")}
     sections = {
@@ -67,16 +69,3 @@ def crossfold(
         "operating_point": {"probability": cut, "text": f"acted on from a probability of {cut:.4f}"},
     }
     return Crossfold(sections, group_figures(judged), {intervals.FILE: found.to_json()})
-
-
-def eased(group: Group, task: Task) -> Group:
-    """Return a group, warned of where a gap of the true positive rate alone blocks it and the task reads the axis.
-
-    A risk that rises with age finds fewer of the young at any one cut-off; where the task states the clinical
-    reason for which age (or sex) is read, a person judges that, not a gate. Calibration still blocks.
-    """
-    reasons = [task.inputs.protected.get(attribute) for attribute in group.axis.split(" x ")]
-    gap_alone = all(why.startswith("true positive rate") for why in group.why)
-    if group.verdict != "block" or not gap_alone or not all(reasons):
-        return group
-    return replace(group, verdict="warn", why=(*group.why, f"{group.axis} is read for a written clinical reason"))

@@ -14,7 +14,7 @@ from training.gates import CALIBRATION, GAP_BLOCK, GAP_WARN, past
 
 LEAST, LEAST_EVENTS, HIDDEN = 100, 20, 10
 """Below 100 patients or 20 with an event a group is insufficient; below 10 patients it is hidden."""
-_SUMS = 5
+_SUMS = 7
 _GATED = 3
 """Figures of a group that a gate looks at: the gap, O:E and slope."""
 
@@ -32,8 +32,8 @@ class Group:
     why
         What warns or blocks.
     figures
-        selection_rate, tpr, fnr, ppv at the operating point; tpr_gap, the rest's true positive rate less
-        the group's; auroc, brier, slope, oe.
+        selection_rate, tpr, fnr, ppv at the operating point; tpr_expected, the true positive rate where every
+        risk is right; tpr_gap, the rest's true positive rate less the group's; auroc, brier, slope, oe.
     """
 
     axis: str
@@ -54,6 +54,7 @@ def judge(
     values: EvaluationValues,
     weight: np.ndarray | None = None,
     disease_risk: bool = True,
+    reasons: Mapping[str, str] | None = None,
 ) -> tuple[Group, ...]:
     """Return every group of every axis with its figures and verdict.
 
@@ -67,10 +68,13 @@ def judge(
         Operating point: rows of this probability or more are acted on.
     disease_risk
         Whether calibration outside its range blocks; elsewhere it warns.
+    reasons
+        Axes that the task reads, each with its written clinical reason (:func:`eased`).
     """
     draw = Bootstrap(patient_id, values.replicates, values.seed, weight)
     chosen = (probability >= cut).astype(float)
-    base = np.column_stack([np.ones(len(y)), y, chosen, y * chosen, (probability - y) ** 2])
+    risk = probability * chosen
+    base = np.column_stack([np.ones(len(y)), y, chosen, y * chosen, (probability - y) ** 2, probability, risk])
     found = []
     for axis, groups in strata.items():
         for name in np.unique(groups):
@@ -89,7 +93,27 @@ def judge(
             found.append(Group(axis, str(name), patients, events, "judged" if enough else "insufficient", (), told))
     judged = sum(group.verdict == "judged" for group in found)
     reach = float(norm.ppf(1 - 0.025 / max(_GATED * judged, 1)) / norm.ppf(0.975))
-    return tuple(_settled(group, reach, disease_risk) if group.verdict == "judged" else group for group in found)
+    settled = (_settled(each, reach, disease_risk) if each.verdict == "judged" else each for each in found)
+    return tuple(eased(each, reasons or {}) for each in settled)
+
+
+def eased(group: Group, reasons: Mapping[str, str]) -> Group:
+    """Return a group, warned of where a gap of the true positive rate alone blocks it and the task reads the axis.
+
+    Risks that are right find fewer of those whose risk is lower, at any one cut-off: the young, or women where few
+    of them smoke (Corbett-Davies and Goel 2018). Where the task states the clinical reason for which age (or sex) is
+    read, and no fewer are found than the group's own risks let expect, a person judges that; calibration still blocks.
+    """
+    gap_alone = all(why.startswith("true positive rate") for why in group.why)
+    if group.verdict != "block" or not gap_alone or not all(reasons.get(each) for each in group.axis.split(" x ")):
+        return group
+    found, expected = group.figures["tpr"], group.figures["tpr_expected"].value
+    if found.hi < expected:
+        return replace(
+            group, why=(*group.why, f"{found.value:.2f} of its own, where its risks let expect {expected:.2f}")
+        )
+    why = f"{group.axis} is read for a written clinical reason, and its risks let expect {expected:.2f} of its own"
+    return replace(group, verdict="warn", why=(*group.why, why))
 
 
 def _settled(group: Group, reach: float, disease_risk: bool) -> Group:
@@ -106,13 +130,14 @@ def _settled(group: Group, reach: float, disease_risk: bool) -> Group:
 
 def _rates(value: np.ndarray, drawn: np.ndarray) -> dict[str, Figure]:
     def each(sums: np.ndarray) -> dict[str, np.ndarray]:
-        total, event, called, hit, square = (sums[..., place] for place in range(_SUMS))
+        total, event, called, hit, square, risk, called_risk = (sums[..., place] for place in range(_SUMS))
         other_event, other_hit = sums[..., _SUMS + 1], sums[..., _SUMS + 3]
         with np.errstate(invalid="ignore", divide="ignore"):
             tpr = hit / event
             return {
                 "selection_rate": called / total,
                 "tpr": tpr,
+                "tpr_expected": called_risk / risk,
                 "fnr": 1 - tpr,
                 "ppv": hit / called,
                 "brier": square / total,

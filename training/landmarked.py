@@ -6,11 +6,10 @@ import numpy as np
 
 from features.errors import InputError
 from features.params import section
-from training.candidates import candidates
+from training.candidates import candidates, parameters
 from training.dataset import Dataset
 from training.evaluate import EvaluationValues, capacity, evaluate, flat
 from training.fitted import Fitted, bands
-from training.models import logistic
 from training.models.choice import choose
 from training.models.values import model_values
 from training.sample_size import SampleSize, sample_size
@@ -31,13 +30,9 @@ class TooFew(InputError):
 
 def judged(data: Dataset, overrides: tuple[str, ...] = ()) -> SampleSize:
     """Return the verdict on the number of patients and events, or raise TooFew where the task is refused."""
-    values = model_values(overrides)
     x, _, _ = data.rows("train")
-    core, pairs = data.task.inputs.there(data.spec.names)
-    x = x if len(x) else data.x
-    chosen = logistic.terms(x, data.spec.names, core, values)
-    parameters = logistic.parameters((*chosen, *logistic.crossed(x, data.spec.names, pairs, values)))
-    found = sample_size(*data.count(), max(parameters, 1))
+    asked = data.task.inputs, data.spec.names, model_values(overrides)
+    found = sample_size(*data.count(), parameters(*asked, x if len(x) else data.x))
     if found.verdict == "refused":
         raise TooFew(data, found.text)
     return found

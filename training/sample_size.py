@@ -39,7 +39,8 @@ class SampleSize:
                 self.patients,
             ),
         )
-        missing = [f"{need - got} more {what}" for what, need, got in needs if got < need]
+        known = needs if self.events else needs[:1]  # without an event there is no risk to reckon with
+        missing = [f"{need - got} more {what}" for what, need, got in known if got < need]
         have = f"{self.patients} patients with {self.events} events"
         return have + (": missing " + "; ".join(missing) if missing else ": enough")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,18 +14,17 @@ from features.progress import track
 from features.vector import Feature, VectorSpec
 from training import held_out, measures
 from training.calibrate import affine, sigmoid
-from training.candidates import linear, trees
+from training.candidates import linear, parameters, trees
 from training.crossfold import crossfold
 from training.evaluate import Bootstrap, EvaluationValues, Figure, flat
 from training.fitted import Fitted, bands
 from training.measures import Measure
-from training.models import logistic
 from training.models.choice import Choice, compared, simplest
 from training.models.choice import Fit as CandidateFit
 from training.models.logistic import log_loss
 from training.models.points import PointScore
 from training.models.published import SCORES
-from training.models.values import ModelValues, model_values
+from training.models.values import model_values
 from training.outcome import ExaminedOutcome
 from training.points import Points
 from training.questionnaire import Questionnaire
@@ -116,15 +115,6 @@ def folded(given: People, fit: Fit, repeats: int, seed: int, label: str) -> Fold
     return Folded(margin, fold)
 
 
-def logistic_fit(names: tuple[str, ...], values: ModelValues) -> Fit:
-    """Return the logistic candidate as a fold's fit."""
-
-    def fit(x: np.ndarray, y: np.ndarray, person: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        return logistic.fit(x, y, person, names, names, values).margin
-
-    return fit
-
-
 def margins(fit: CandidateFit) -> Fit:
     """Return a candidate as a fold's fit."""
 
@@ -194,11 +184,11 @@ def fit_self_test(task: Task, overrides: tuple[str, ...] = ()) -> Fitted:
 
     if task.questionnaire is None or not isinstance(task.outcome, ExaminedOutcome):
         raise InputError("is no self-test", where=f"task {task.name}")
-    values = model_values((*overrides, "models.logistic.splined=0"))
+    values = model_values(overrides)
     evaluation = section("evaluation", EvaluationValues, overrides)
     table, names = frame(), task.inputs.core
     given = people(table, names, task.outcome)
-    size = sample_size(len(given.y), int(given.y.sum()), len(names))
+    size = sample_size(len(given.y), int(given.y.sum()), parameters(task.inputs, names, values, given.x))
     published = tuple(score for score in SCORES if score.name in task.inputs.scores)
     among = {
         "logistic": linear(task.inputs, names, values),
@@ -214,7 +204,8 @@ def fit_self_test(task: Task, overrides: tuple[str, ...] = ()) -> Fitted:
     winner = tried[chosen]
     wide, extra = beside(table)
     more = people(wide, (*names, *extra), task.outcome)
-    other = folded(more, logistic_fit(more.names, values), REPEATS, values.seed, "folds with ethnicity")
+    wider = margins(linear(replace(task.inputs, core=more.names), more.names, values))
+    other = folded(more, wider, REPEATS, values.seed, "folds with ethnicity")
     model = among[chosen](given.x, given.y, given.person)
     calibration = affine(winner.margin.ravel(), np.tile(given.y, len(winner.margin)))
     a, b = calibration

@@ -45,6 +45,8 @@ class Inputs:
         Clinical groups of the catalogue, whole; a feature that core, crosses or monotone name is read, too.
     core
         The few features of the logistic candidate, in order of importance; the first are splined.
+    splined
+        How many of the core are splined; by default as many as params.yaml says.
     crosses
         Pairs of features whose interaction it has.
     monotone
@@ -68,6 +70,7 @@ class Inputs:
 
     clinical_groups: tuple[str, ...]
     core: tuple[str, ...]
+    splined: int | None = None
     crosses: tuple[tuple[str, str], ...] = ()
     monotone: Mapping[str, Direction] = field(default_factory=dict)
     protected: Mapping[str, str] = field(default_factory=dict)

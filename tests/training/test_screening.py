@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from features.sources.nhanes import frame
+from training.candidates import linear
 from training.evaluate import EvaluationValues
 from training.models.published import NEW_CHINESE
 from training.models.values import model_values
-from training.screening import against, fit_self_test, folded, logistic_fit, people
+from training.screening import against, fit_self_test, folded, margins, people
 from training.tasks import task
 
 TASK = task("self_test_diabetes")
@@ -50,8 +51,8 @@ def _answers(age):
 
 def test_the_published_score_stands_beside_the_self_test():
     given = people(frame(), TASK.inputs.core, TASK.outcome)
-    values = model_values(("models.logistic.splined=0", "models.logistic.penalties=[30]"))
-    found = folded(given, logistic_fit(given.names, values), 1, 7, "test")
+    values = model_values(("models.logistic.penalties=[30]",))
+    found = folded(given, margins(linear(TASK.inputs, given.names, values)), 1, 7, "test")
     told = against(given, found, EvaluationValues(replicates=60, seed=1, calls_per_day=20), (NEW_CHINESE,))
     ours = told["auroc_new_chinese_diabetes_risk_score"].value + told["gain_new_chinese_diabetes_risk_score"].value
     assert 0.70 < told["auroc_new_chinese_diabetes_risk_score"].value < 0.78
@@ -63,3 +64,12 @@ def test_hypertension_is_asked_of_everybody_measured():
     given = people(frame(), asked.inputs.core, asked.outcome)
     assert len(given.y) == 4982 and 0.2 < given.y.mean() < 0.3
     assert not {"systolic", "diastolic"} & set(given.names)
+
+
+@pytest.mark.slow
+def test_raised_blood_pressure_is_told_in_every_group_of_age_and_sex():
+    fitted = fit_self_test(task("self_test_hypertension"), ("evaluation.replicates=100",))
+    assert fitted.scorer.kind == "linear" and fitted.figures["test_auroc"] > 0.745
+    assert fitted.figures["test_slope_lo"] <= 1 <= fitted.figures["test_slope_hi"]
+    assert not [each for each in fitted.sections["fairness"] if each["verdict"] == "block"]
+    assert fitted.sections["curvature"]["suffices"]

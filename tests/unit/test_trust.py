@@ -8,14 +8,12 @@ import pytest
 from training.alarms import dealt, leaks
 from training.benefit import CalibrationCurve, decision_curve
 from training.calibrate import sigmoid
-from training.crossfold import eased
-from training.evaluate import Bootstrap, EvaluationValues
+from training.evaluate import Bootstrap, EvaluationValues, Figure
 from training.explanation import Explanation
-from training.fairness import Group, judge
+from training.fairness import Group, eased, judge
 from training.intervals import Intervals, checked, intervals
 from training.months import label_shift
 from training.stability import Stability, compared
-from training.tasks import task
 
 VALUES = EvaluationValues(replicates=200, seed=1, calls_per_day=10)
 
@@ -161,11 +159,30 @@ def test_a_month_of_flipped_labels_is_told_from_the_others():
 
 
 def test_a_gap_on_an_axis_read_for_a_written_reason_warns_calibration_still_blocks():
-    asked = task("self_test_diabetes")
+    reasons = {"age": "incidence rises with age", "sex": "the weight of smoking differs"}
     gap, slope = "true positive rate 0.50 [0.40, 0.60] below the others'", "slope 0.40 [0.30, 0.50], wanted 0.8 to 1.2"
+    told = {"tpr": Figure(0.3, 0.2, 0.4), "tpr_expected": Figure(0.35, 0.3, 0.4)}
     for axis in ("age", "sex", "age x sex"):
-        found = eased(Group(axis, "18-44", 900, 40, "block", (gap,)), asked)
+        found = eased(Group(axis, "18-44", 900, 40, "block", (gap,), told), reasons)
         assert found.verdict == "warn" and found.why[0] == gap and "clinical reason" in found.why[-1]
-    assert eased(Group("age", "18-44", 900, 40, "block", (gap, slope)), asked).verdict == "block"
-    assert eased(Group("region", "11", 900, 40, "block", (gap,)), asked).verdict == "block"
-    assert eased(Group("age", "75+", 50, 4, "insufficient"), asked).verdict == "insufficient"
+    assert eased(Group("age", "18-44", 900, 40, "block", (gap, slope), told), reasons).verdict == "block"
+    assert eased(Group("region", "11", 900, 40, "block", (gap,), told), reasons).verdict == "block"
+    assert eased(Group("age", "75+", 50, 4, "insufficient"), reasons).verdict == "insufficient"
+    missed = eased(
+        Group("age", "75+", 900, 40, "block", (gap,), {**told, "tpr_expected": Figure(0.6, 0.5, 0.7)}), reasons
+    )
+    assert missed.verdict == "block" and "let expect 0.60" in missed.why[-1]
+
+
+def test_right_risks_of_a_sex_that_seldom_falls_ill_are_a_gap_that_its_own_risks_let_expect():
+    rng = np.random.default_rng(5)
+    sex = np.where(rng.random(8_000) < 0.5, "female", "male")
+    p = 1 / (1 + np.exp(-(rng.normal(size=8_000) - np.where(sex == "female", 3.5, 1.5))))
+    y, patient = (rng.random(8_000) < p).astype(float), np.arange(8_000).astype(str)
+    values = EvaluationValues(replicates=100, seed=1, calls_per_day=20)
+    asked = y, p, patient, {"sex": sex}, 0.2, values
+    plain = {each.group: each for each in judge(*asked)}
+    read = {each.group: each for each in judge(*asked, reasons={"sex": "smoking differs between the sexes"})}
+    assert plain["female"].verdict == "block" and read["female"].verdict == "warn"
+    assert read["female"].figures["tpr"].covers(read["female"].figures["tpr_expected"].value)
+    assert plain["male"].verdict == read["male"].verdict == "pass"

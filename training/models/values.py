@@ -41,6 +41,12 @@ class ModelValues(Values):
     lightgbm: LightGbmValues
     logistic: LogisticValues
 
+    def splining(self, count: int | None) -> ModelValues:
+        """Return the same with so many splined features of the logistic regression; None leaves it as it is."""
+        if count is None:
+            return self
+        return self.model_copy(update={"logistic": self.logistic.model_copy(update={"splined": count})})
+
 
 def model_values(overrides: tuple[str, ...] = ()) -> ModelValues:
     return section("models", ModelValues, overrides)

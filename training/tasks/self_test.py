@@ -84,6 +84,7 @@ SELF_TEST_DIABETES = Task(
     inputs=Inputs(
         clinical_groups=("age", "sex", "body_weight", "blood_pressure", "family_history", "comorbidity", "smoking"),
         core=tuple(each.name for each in QUESTIONNAIRE.inputs),
+        splined=0,
         monotone={"age": "up", "bmi": "up", "waist_cm": "up", "systolic": "up"},
         protected={
             "age": "the prevalence of diabetes rises with age in every published score",

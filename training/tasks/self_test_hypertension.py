@@ -52,6 +52,8 @@ SELF_TEST_HYPERTENSION = Task(
     inputs=Inputs(
         clinical_groups=("age", "sex", "body_weight", "blood_pressure", "comorbidity", "smoking"),
         core=tuple(each.name for each in FORM.inputs),
+        splined=1,
+        crosses=(("age", "male"), ("age", "bmi"), ("age", "pulse"), ("age", "told_diabetes")),
         monotone={"age": "up", "bmi": "up", "waist_cm": "up"},
         protected={
             "age": "blood pressure rises with age in every population that was measured",
