@@ -34,6 +34,7 @@ from serving.access import demo_keys
 from serving.ledger import Ledger
 from serving.stores import event_store
 from training import manifest
+from training.affinity.blend import BLEND, TREES
 from training.affinity.readers import readership
 from training.affinity.recommender import ORDER
 from training.affinity.recommender import spec as affinity_spec
@@ -257,7 +258,7 @@ def affinity(opened: Lake) -> tuple[Scorer, dict[str, str | bytes]]:
     )
     given = readership(opened, values)
     state = to_files(given.stage(NOW - DAY, values), given.items)
-    return scorer, {ORDER: booster(wanted, "regression").model_to_string(), **state}
+    return scorer, {ORDER: booster(wanted, "regression").model_to_string(), BLEND: TREES.text(), **state}
 
 
 def contents() -> list[dict[str, Any]]:

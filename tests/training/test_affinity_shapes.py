@@ -25,7 +25,7 @@ QUICK = (
     "evaluation.replicates=60",
     "affinity.windows=12",
     "affinity.user_days=300",
-    "affinity.ranker.rounds=25",
+    "affinity.ranker.rounds=80",
     "affinity.ranker.min_data_in_leaf=10",
 )
 MOMENT = pa.timestamp("us", tz="UTC")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from features.instants import DAY
 from features.params import section
 from training import manifest, measures
 from training.affinity.backtest import Rolled, roll
+from training.affinity.blend import BLEND
 from training.affinity.practice import Practice
 from training.affinity.readers import Readership, readership
 from training.affinity.recommender import ORDER, spec
@@ -71,6 +73,7 @@ def fit_affinity(task: Task, lake: Lake, overrides: tuple[str, ...] = ()) -> Fit
             "calibration": {"a": a, "b": b},
             "bands": list(scorer.bands),
             "choice": "retrievers, lambdarank that orders, this calibrated head that says how likely",
+            "blend": asdict(ranker.blend),
         },
         figures=figures(rolled, evaluation),
         parameters={name: str(value) for name, value in values.model_dump().items()},
@@ -82,6 +85,7 @@ def fit_affinity(task: Task, lake: Lake, overrides: tuple[str, ...] = ()) -> Fit
         ),
         files={
             ORDER: ranker.order.model_to_string(),
+            BLEND: ranker.blend.text(),
             **to_files(given.stage(end, values), given.items),
             "report.json": json.dumps(report, ensure_ascii=False, indent=1),
         },
@@ -98,8 +102,9 @@ def refreshed(task: Task, folder: Path, digest: str, lake: Lake, overrides: tupl
     """
     values = affinity_values(overrides)
     texts = manifest.read(folder, digest)
-    if ORDER not in texts:
-        raise InputError("the version has no ranker", where=ORDER, remedy="train again")
+    for name in (ORDER, BLEND):
+        if name not in texts:
+            raise InputError("the version has no ranker", where=name, remedy="train again")
     scorer, card = Scorer.load(folder, digest), json.loads(texts["card.json"])
     given, consent = _consenting(lake, values)
     end = int(given.touches.time[-1]) + 1
@@ -118,7 +123,12 @@ def refreshed(task: Task, folder: Path, digest: str, lake: Lake, overrides: tupl
         figures=_figures_of(card),
         parameters={"refreshed_from": digest},
         notes=("the ranker is as it was; popularity, peers and texts are those of the lake's end", consent),
-        files={ORDER: texts[ORDER], **state, **{name: texts[name] for name in ("report.json",) if name in texts}},
+        files={
+            ORDER: texts[ORDER],
+            BLEND: texts[BLEND],
+            **state,
+            **{name: texts[name] for name in ("report.json",) if name in texts},
+        },
     )
 
 

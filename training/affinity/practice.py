@@ -32,15 +32,20 @@ class Practice:
     def __init__(self, given: Readership, values: AffinityValues) -> None:
         self.given, self.values = given, values
         self.samples: deque[Sample] = deque(maxlen=values.user_days)
+        self.latest: deque[Sample] = deque(maxlen=max(values.user_days // 4, 1))
         self.windows = 0
         self._peers = peers_columns(values.half_lives_h)
 
     def rehearse(self, end: int, every: int) -> None:
-        """Take in the windows before an instant; where time gives too few, folds of the pairs stand in."""
+        """Take in the windows before an instant, as many as are wanted; where time gives too few, folds of the pairs.
+
+        Where windows side by side hold too few user-days, they begin more often and overlap.
+        """
         values = self.values
-        filled, total = self._filled(end, every, every)
-        if len(filled) < LEAST:
-            filled, total = self._filled(end, every, max(every // LEAST, 1))
+        for times in (1, 2, 4, LEAST):
+            filled, total = self._filled(end, every, max(every // times, 1))
+            if len(filled) >= LEAST and (len(filled) == values.windows or total[-1] >= values.user_days):
+                break
         wanted = max(LEAST, int(np.searchsorted(total, values.user_days)) + 1)
         share = min(1.0, values.user_days / max(int(total[:wanted][-1]), 1)) if len(total) else 1.0
         for number in range(max(LEAST - len(filled), 0)):
@@ -81,26 +86,30 @@ class Practice:
                 continue
             day = None if stranger or known is None else known.get(user)
             day = day or user_day(given or self.given, window, user, self.values, bool(stranger))
-            sample = self._sample(day, str(name), hidden, np.random.default_rng(_seed(f"{salt}-{name}")))
-            if sample is not None:
-                self.samples.append(sample)
+            whole = self._whole(day, str(name), hidden, window)
+            if whole.opened.any():
+                self.latest.append(whole)
+                self.samples.append(self._drawn(whole, np.random.default_rng(_seed(f"{salt}-{name}"))))
 
     def fit(self) -> Ranker:
         """Fit to the samples at hand."""
-        return fit(self.samples, self.values)
+        return fit(self.samples, self.latest, self.values)
 
-    def _sample(self, day: UserDay, name: str, hidden: np.ndarray, rng: np.random.Generator) -> Sample | None:
-        opened = day.opened
-        if not opened.any():
-            return None
-        others = np.flatnonzero(~opened)
+    def _whole(self, day: UserDay, name: str, hidden: np.ndarray, window: Window) -> Sample:
+        """Return every candidate of a user-day, the peers' columns of hidden items emptied."""
+        rows = day.rows.astype(np.float32)
+        rows[np.ix_(hidden[day.candidates], self._peers)] = np.nan
+        return Sample(name, rows, day.opened, np.ones(len(rows)), day.pretended, window.stage.at, window.end)
+
+    def _drawn(self, whole: Sample, rng: np.random.Generator) -> Sample:
+        """Return the sample with what was opened and a draw of the rest."""
+        others = np.flatnonzero(~whole.opened)
         kept = min(self.values.negatives, len(others))
         drawn = rng.choice(others, kept, replace=False)
-        chosen = np.sort(np.concatenate([np.flatnonzero(opened), drawn]))
-        rows = day.rows[chosen].astype(np.float32)
-        rows[np.ix_(hidden[day.candidates[chosen]], self._peers)] = np.nan
-        weight = np.where(opened[chosen], 1.0, len(others) / max(kept, 1))
-        return Sample(name, rows, opened[chosen], weight)
+        chosen = np.sort(np.concatenate([np.flatnonzero(whole.opened), drawn]))
+        opened = whole.opened[chosen]
+        weight = np.where(opened, 1.0, len(others) / max(kept, 1))
+        return replace(whole, rows=whole.rows[chosen], opened=opened, weight=weight)
 
 
 def _seed(text: str) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.errors import InputError
+from training.affinity.blend import TREES, Blend, Day, elect
 from training.affinity.columns import names
 from training.affinity.values import AffinityValues
 from training.calibrate import affine, sigmoid
@@ -30,12 +31,19 @@ class Sample:
     ----------
     weight
         (n,) of each row in the head: a candidate that was drawn stands for those that were not.
+    pretended
+        Someone with a history who was taken for a stranger.
+    begin, end
+        The window, UTC microseconds.
     """
 
     user: str
     rows: np.ndarray
     opened: np.ndarray
     weight: np.ndarray
+    pretended: bool = False
+    begin: int = 0
+    end: int = 0
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,8 @@ class Ranker:
 
     Parameters
     ----------
+    blend
+        What stands beside the margin of ``order``.
     calibration
         (A, B) of the head's margin.
     probability
@@ -52,6 +62,8 @@ class Ranker:
 
     order: Booster
     head: Booster
+    blend: Blend
+    half_lives: tuple[float, ...]
     calibration: tuple[float, float]
     probability: np.ndarray
     user_days: int
@@ -59,7 +71,7 @@ class Ranker:
 
     def score(self, rows: np.ndarray) -> np.ndarray:
         """Return what orders the rows of one person."""
-        return np.asarray(self.order.predict(rows, raw_score=True, num_threads=1))
+        return self.blend.score(_margin(self.order, rows), rows, self.half_lives)
 
     def likely(self, rows: np.ndarray) -> np.ndarray:
         """Return the calibrated probability of each row."""
@@ -67,8 +79,15 @@ class Ranker:
         return sigmoid(a * np.asarray(self.head.predict(rows, raw_score=True, num_threads=1)) + b)
 
 
-def fit(samples: Sequence[Sample], values: AffinityValues) -> Ranker:
-    """Fit both to the same samples.
+def fit(samples: Sequence[Sample], latest: Sequence[Sample], values: AffinityValues) -> Ranker:
+    """Fit both to the same samples, and elect the blend on the latest, by trees that have not seen them.
+
+    Parameters
+    ----------
+    samples
+        Oldest first.
+    latest
+        The last of them with every candidate.
 
     Raises
     ------
@@ -88,10 +107,55 @@ def fit(samples: Sequence[Sample], values: AffinityValues) -> Ranker:
     x = np.concatenate([each.rows for each in samples])
     y = np.concatenate([each.opened for each in samples]).astype(float)
     weight = np.concatenate([each.weight for each in samples])
-    size = np.array([len(each.opened) for each in samples])
-    user = np.repeat([each.user for each in samples], size)
+    user = np.repeat([each.user for each in samples], [len(each.opened) for each in samples])
+    order = _order(samples, values)
+    held = draw(user, f"head-{values.seed}") < HELD
+    if not (y[held].any() and y[~held].any()):
+        held = np.arange(len(y)) % 5 == 0
     every = list(names(values.half_lives_h))
-    settings = {
+    data = lightgbm.Dataset(x[~held], y[~held], weight=weight[~held], feature_name=every, params={"verbosity": -1})
+    head = lightgbm.train({**_settings(values), "objective": "binary"}, data, given.rounds // 2)
+    margin = _margin(head, x[held])
+    times = np.maximum(np.round(weight[held]).astype(int), 1)
+    a, b = affine(np.repeat(margin, times), np.repeat(y[held], times))
+    blend = _elected(samples, latest, values)
+    probability = sigmoid(a * margin + b)
+    return Ranker(order, head, blend, values.half_lives_h, (a, b), probability, len(samples), opened)
+
+
+def _elected(samples: Sequence[Sample], latest: Sequence[Sample], values: AffinityValues) -> Blend:
+    """Return the blend that is best on the latest samples, at most a third, with trees of those that ended before.
+
+    Folds of pairs stand at one instant: there the earlier ones are those before.
+    """
+    count = min(len(latest), len(samples) // 3)
+    if not count:
+        return TREES
+    held, earlier = list(latest)[-count:], list(samples)[:-count]
+    trial = _order([each for each in earlier if each.end <= held[0].begin] or earlier, values)
+    days = [Day(each.user, each.rows, each.opened, _margin(trial, each.rows), each.pretended) for each in held]
+    return elect(days, values.half_lives_h)
+
+
+def _order(samples: Sequence[Sample], values: AffinityValues) -> Booster:
+    import lightgbm
+
+    given, every = values.ranker, list(names(values.half_lives_h))
+    x = np.concatenate([each.rows for each in samples])
+    y = np.concatenate([each.opened for each in samples]).astype(float)
+    size = np.array([len(each.opened) for each in samples])
+    rank = {"objective": "lambdarank", "lambdarank_truncation_level": given.truncation, "bagging_by_query": True}
+    data = lightgbm.Dataset(x, y, group=size, feature_name=every, params={"verbosity": -1})
+    return lightgbm.train({**_settings(values), **rank}, data, given.rounds)
+
+
+def _margin(booster: Booster, rows: np.ndarray) -> np.ndarray:
+    return np.asarray(booster.predict(rows, raw_score=True, num_threads=1))
+
+
+def _settings(values: AffinityValues) -> dict[str, object]:
+    given = values.ranker
+    return {
         "num_leaves": given.num_leaves,
         "learning_rate": given.learning_rate,
         "min_data_in_leaf": given.min_data_in_leaf,
@@ -105,15 +169,3 @@ def fit(samples: Sequence[Sample], values: AffinityValues) -> Ranker:
         "force_row_wise": True,
         "seed": values.seed,
     }
-    rank = {"objective": "lambdarank", "lambdarank_truncation_level": given.truncation, "bagging_by_query": True}
-    data = lightgbm.Dataset(x, y, group=size, feature_name=every, params={"verbosity": -1}, free_raw_data=False)
-    order = lightgbm.train({**settings, **rank}, data, given.rounds)
-    held = draw(user, f"head-{values.seed}") < HELD
-    if not (y[held].any() and y[~held].any()):
-        held = np.arange(len(y)) % 5 == 0
-    data = lightgbm.Dataset(x[~held], y[~held], weight=weight[~held], feature_name=every, params={"verbosity": -1})
-    head = lightgbm.train({**settings, "objective": "binary", "num_leaves": 15}, data, given.rounds // 2)
-    margin = np.asarray(head.predict(x[held], raw_score=True, num_threads=1))
-    times = np.maximum(np.round(weight[held]).astype(int), 1)
-    a, b = affine(np.repeat(margin, times), np.repeat(y[held], times))
-    return Ranker(order, head, (a, b), sigmoid(a * margin + b), len(samples), opened)

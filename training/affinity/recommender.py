@@ -13,6 +13,7 @@ from features.errors import InputError
 from features.vector import Feature, VectorSpec
 from training import manifest
 from training.affinity.arrange import Arranged, explore, spread
+from training.affinity.blend import BLEND, TREES, Blend
 from training.affinity.columns import Sight, columns, rows
 from training.affinity.display import Display
 from training.affinity.item import Item
@@ -93,7 +94,9 @@ class Recommender:
     scorer
         The calibrated head.
     order
-        Margins of the ranker; ``together`` explains them by group.
+        Margins of the ranker's trees; ``together`` explains them by group.
+    blend
+        What stands beside them in the score.
     stage, items
         As trained: see `Display`.
     head
@@ -108,6 +111,7 @@ class Recommender:
     stage: Stage
     items: tuple[Item, ...]
     head: Leaves
+    blend: Blend
     used_groups: frozenset[str]
     values: AffinityValues = field(default_factory=affinity_values)
 
@@ -122,16 +126,16 @@ class Recommender:
         """
         scorer = Scorer.load(folder, digest)
         texts, arrays = manifest.read(folder, digest), manifest.arrays(folder, digest)
-        for name in (ORDER, WORDS):
+        for name in (ORDER, WORDS, BLEND):
             if name not in texts:
                 raise InputError("the artefact lacks this file", where=name)
         if ARRAYS not in arrays:
             raise InputError("the artefact lacks this file", where=ARRAYS)
         stage, items = from_files(arrays[ARRAYS], texts[WORDS])
-        return cls.of(scorer, texts[ORDER], stage, items)
+        return cls.of(scorer, texts[ORDER], stage, items, Blend.of(texts[BLEND]))
 
     @classmethod
-    def of(cls, scorer: Scorer, order: str, stage: Stage, items: tuple[Item, ...]) -> Recommender:
+    def of(cls, scorer: Scorer, order: str, stage: Stage, items: tuple[Item, ...], blend: Blend = TREES) -> Recommender:
         """Put the parts together; ``order`` is the ranker's model text."""
         forest = Forest.parse(order, ORDER)
         every = columns(stage.half_lives)
@@ -141,11 +145,13 @@ class Recommender:
         for name, group, *_ in every:
             members.setdefault(group, []).append(name)
         split = {int(feature) for tree in forest.trees for feature in tree.feature}
-        used = frozenset(group for place, (_, group, *_) in enumerate(every) if place in split)
+        grown = {group for place, (_, group, *_) in enumerate(every) if place in split}
+        trees = grown if blend.readers.trees or blend.newcomers.trees else set()
+        used = frozenset(trees | set(blend.groups(stage.half_lives)) - {""})
         if not isinstance(scorer.model, TreeModel):
             raise InputError("the head is not trees", where="recommender", remedy="train again")
         head = Leaves(Forest.parse(scorer.model.text))
-        return cls(scorer, Leaves(forest), TreeShap(forest, members), stage, items, head, used)
+        return cls(scorer, Leaves(forest), TreeShap(forest, members), stage, items, head, blend, used)
 
     def display(self, offered: Sequence[Item], at: int, touches: Sequence[tuple[str, int]] = ()) -> Display:
         """Return the items of a catalogue with their state brought to an instant."""
@@ -187,7 +193,7 @@ class Recommender:
         pool = next((each for each in (rested, unread) if each.any()), allowed)
         candidates = retrieve(sight, pool, self.values)
         table = rows(sight, candidates)
-        score = self.order(table)
+        score = self.score(table)
         order = spread(score, candidates, display.stage.catalogue, k, self.values)
         arranged = explore(order, len(candidates), self.values, seed)
         kept = [
@@ -229,6 +235,10 @@ class Recommender:
             display.items,
         )
 
+    def score(self, table: np.ndarray) -> np.ndarray:
+        """Return (n,) what orders the rows."""
+        return self.blend.score(self.order(table), table, self.stage.half_lives)
+
     def _likely(self, table: np.ndarray) -> np.ndarray:
         """Return (n,) the calibrated head's probability; equal to the scorer's, which explains too."""
         a, b = self.scorer.calibration
@@ -245,9 +255,16 @@ class Recommender:
         ranked = np.argsort(-score, kind="stable")
         count = min(MEASURED, len(ranked))
         spaced = ranked[np.linspace(0, len(ranked) - 1, count).round().astype(int)]
-        contributions, _, margin = self.together.explain(table[np.concatenate([shown, spaced])])
-        if not (np.abs(margin[: len(shown)] - score[shown]) <= WITHIN).all():
+        chosen = table[np.concatenate([shown, spaced])]
+        contributions, _, margin = self.together.explain(chosen)
+        half_lives, added = self.stage.half_lives, self.blend.added(chosen, self.stage.half_lives)
+        explained = self.blend.score(margin, chosen, half_lives)
+        if not (np.abs(explained[: len(shown)] - score[shown]) <= WITHIN).all():
             raise ExplanationFault("the ranker explains another margin than the one that ordered the list")
+        contributions = contributions * self.blend.trees(chosen, half_lives)[:, None]
+        for group, each in zip(self.blend.groups(half_lives), added.T, strict=True):
+            if group:
+                contributions[:, self.together.players.index(group)] += each
         return np.asarray(contributions[: len(shown)] - contributions[len(shown) :].mean(axis=0))
 
 

@@ -24,6 +24,8 @@ class Window:
     ----------
     stage
         What was known before the cut.
+    end
+        UTC microseconds, itself outside.
     relevant
         User -> places of the items first touched in the window that were there before it.
     active
@@ -31,6 +33,7 @@ class Window:
     """
 
     stage: Stage
+    end: int
     relevant: dict[int, np.ndarray]
     active: list[int]
 
@@ -40,7 +43,7 @@ class Window:
         active = given.touches.active(cut, cut + every)
         if not len(active):
             return None
-        return Window(given.stage(cut, values), given.touches.relevant(cut, cut + every), active.tolist())
+        return Window(given.stage(cut, values), cut + every, given.touches.relevant(cut, cut + every), active.tolist())
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class UserDay:
         Places of the candidates (n,), and their columns (n, columns).
     relevant
         Places of the items first touched in the window.
+    pretended
+        Someone with a history who is taken for a stranger.
     """
 
     user: int
@@ -63,6 +68,7 @@ class UserDay:
     candidates: np.ndarray
     rows: np.ndarray
     relevant: np.ndarray
+    pretended: bool = False
 
     @property
     def opened(self) -> np.ndarray:
@@ -75,8 +81,10 @@ def user_day(given: Readership, window: Window, user: int, values: AffinityValue
     person = given.person(user, stage.at)
     allowed = stage.there.copy()
     allowed[person.history] = False
+    pretended = stranger and len(person.history) > 0
     if stranger:
         person = Person.stranger(person.age, person.conditions)
     sight = Sight(stage, person)
     candidates = retrieve(sight, allowed, values)
-    return UserDay(user, person, allowed, candidates, rows(sight, candidates), window.relevant.get(user, NOTHING))
+    relevant = window.relevant.get(user, NOTHING)
+    return UserDay(user, person, allowed, candidates, rows(sight, candidates), relevant, pretended)
