@@ -19,8 +19,8 @@ OBSERVED = ("patient_id", "table", "start", "end")
 
 
 @njit(types.void(LONGS, LONGS, LONGS, LONGS, LONGS, types.Array(types.int64, 1, "C")), cache=True, nogil=True)
-def _watched(first, last, start, end, at, since):  # type: ignore[no-untyped-def]
-    """Merge each patient's intervals, sorted by start; those that touch are one."""
+def watched(first, last, start, end, at, since):  # type: ignore[no-untyped-def]
+    """Set ``since`` from each patient's intervals [first, last), sorted by start; those that touch are one."""
     for mark in range(len(at)):
         since[mark] = UNWATCHED
         row = first[mark]
@@ -96,5 +96,12 @@ class Watch:
         asked = which * len(self._tables) + self._tables[table]
         first, last = np.searchsorted(self._whose, asked), np.searchsorted(self._whose, asked, side="right")
         since = np.empty(len(at), np.int64)
-        _watched(first, last, self._start, self._end, at, since)
+        watched(first, last, self._start, self._end, at, since)
         return since
+
+    def spans(self, table: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return starts and ends of a table's intervals, by start, where one patient alone is asked about."""
+        if not self.said or table not in self._tables:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        own = self._whose == self._tables[table]
+        return self._start[own], self._end[own]

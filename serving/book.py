@@ -46,13 +46,23 @@ _ORDER = 0x63617265
 """The advisory lock that holds the order of appends."""
 
 
+class Busy(Exception):
+    """Another appends, and whoever asked does not wait."""
+
+
 class Book(Protocol):
     """One connection. ``failures`` are the exceptions that mean the database cannot be used now."""
 
     failures: tuple[type[Exception], ...]
 
-    def begin(self) -> None:
-        """Open a transaction that no other appender shares; reconnect where the connection was lost."""
+    def begin(self, wait: bool = True) -> None:
+        """Open a transaction that no other appender shares; reconnect where the connection was lost.
+
+        Raises
+        ------
+        Busy
+            Another is open, and this one does not ``wait``.
+        """
 
     def commit(self) -> None: ...
 
@@ -103,9 +113,20 @@ class SqliteBook:
             self._db.close()
             self._connect()
 
-    def begin(self) -> None:
+    def begin(self, wait: bool = True) -> None:
         self._present()
-        self._db.execute("BEGIN IMMEDIATE")
+        if wait:
+            self._db.execute("BEGIN IMMEDIATE")
+            return
+        self._db.execute("PRAGMA busy_timeout = 0")
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as fault:
+            if fault.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            raise Busy from fault
+        finally:
+            self._db.execute(f"PRAGMA busy_timeout = {int(self._patience_s * 1000)}")
 
     def commit(self) -> None:
         self._db.execute("COMMIT")
@@ -166,10 +187,13 @@ class PostgresBook:
         self._connect()
         return self._db.execute(statement, parameters)
 
-    def begin(self) -> None:
+    def begin(self, wait: bool = True) -> None:
         self._outside(b"BEGIN")
         self._inside = True
-        self._db.execute("SELECT pg_advisory_xact_lock(%s)", (_ORDER,))
+        if wait:
+            self._db.execute("SELECT pg_advisory_xact_lock(%s)", (_ORDER,))
+        elif not self._db.execute("SELECT pg_try_advisory_xact_lock(%s)", (_ORDER,)).fetchone()[0]:  # type: ignore[index]
+            raise Busy
 
     def commit(self) -> None:
         self._db.execute("COMMIT")

@@ -19,16 +19,14 @@ from features.behind import Behind
 from features.canonical import canonical
 from features.instants import iso
 from features.rows import Rows
-from features.sweep import ALWAYS, UNWATCHED
-from features.watch import Watch
 from serving.consent import latest, plain
 from serving.walk import HEAD, Walk
 
 Origin = dict[str, Any]
 _LONGS, _REALS, _SHORTS, _FLAGS = np.dtype(np.int64), np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.bool_)
 _KINDS: tuple[np.dtype[Any], ...] = (_LONGS, _REALS, _SHORTS, _FLAGS)
-_LENGTHS = 7
-"""Numbers at the beginning: lengths of the texts and of the blocks, and how many watched intervals there are."""
+_LENGTHS = 6
+"""Numbers at the beginning: lengths of the texts and of the blocks."""
 _NONE = np.empty(0, np.int64)
 _WALKS: WeakKeyDictionary[Behind, Walk] = WeakKeyDictionary()
 _ASIDE = ("consents", "patients")
@@ -38,9 +36,8 @@ _ASIDE = ("consents", "patients")
 class Chart:
     """One patient's events, read from the bytes that `packed` gave.
 
-    Those hold the sizes of the parts, texts as JSON, and numbers by kind: of each table of the plan the
-    times, the instants known and those replaced, of each table the number of different ids of a
-    column, then who watched; the values; the signatures; what passes.
+    Those hold the lengths of the parts, of each table what stands where (`serving.walk`), texts as JSON, and
+    numbers by kind: instants, ids and who watched; the values; the signatures; what passes.
 
     Parameters
     ----------
@@ -56,8 +53,8 @@ class Chart:
         self._walk = _WALKS.setdefault(behind, Walk(behind.plan)) if walk is None else walk
         tables = len(self._plan.programs)
         head = np.frombuffer(packed, _LONGS, _LENGTHS + HEAD * tables)
-        aside, told, *lengths, self._seen = head[:_LENGTHS].tolist()
-        self._sizes = head[_LENGTHS:]
+        aside, told, *lengths = head[:_LENGTHS].tolist()
+        self._layout = head[_LENGTHS:]
         start = head.nbytes
         self._texts = (start, start + aside, start + aside + told)
         start += aside + told + (-(aside + told) % 8)
@@ -78,33 +75,43 @@ class Chart:
                 named = canonical(tables[name], name, ("event_id", "source"))
                 told[name] = [named[each].take(found.origin).to_pylist() for each in ("event_id", "source")]
         aside = {name: plain(tables[name]) for name in _ASIDE if name in tables}
-        rows, seen = [ready.rows[each.table] for each in plan.programs], _Seen.of(ready.watch)
-        texts = [orjson.dumps([aside, seen.said, seen.places]), orjson.dumps(told)]
-        longs = [part for each in rows for part in (each.time, each.known, each.until)]
-        longs += [each.ids for each in rows] + [seen.whose, seen.begin, seen.end]
-        blocks = (
-            np.concatenate([part.astype(_LONGS, copy=False) for part in longs]),
-            np.concatenate([each.values.ravel() for each in rows]),
-            np.concatenate([each.signature for each in rows]).astype(_SHORTS, copy=False),
-            np.concatenate([each.passes.ravel() for each in rows]),
-        )
-        lengths = [*map(len, texts), *map(len, blocks), len(seen.whose)]
-        sizes = [size for each in rows for size in (len(each.time), len(each.passes))]
+        texts = [orjson.dumps(aside), orjson.dumps(told)]
+        blocks: list[list[np.ndarray]] = [[] for _ in _KINDS]
+
+        def begins(kind: np.dtype[Any], *parts: np.ndarray) -> int:
+            """Lay parts down, and return where they begin."""
+            own = blocks[_KINDS.index(kind)]
+            begin = sum(map(len, own))
+            own += [np.asarray(part, kind).ravel() for part in parts]
+            return begin
+
+        layout = []
+        for program in plan.programs:
+            each, spans = ready.rows[program.table], ready.watch.spans(program.table)
+            layout += [
+                *(len(each.time), *each.passes.shape, len(each.values)),
+                begins(_LONGS, each.time, each.known, each.until),
+                begins(_REALS, each.values),
+                begins(_SHORTS, each.signature),
+                begins(_FLAGS, each.passes),
+                begins(_LONGS, each.ids),
+                begins(_LONGS, *spans),
+                len(spans[0]) if ready.watch.said else -1,
+            ]
+        whole = [np.concatenate([np.empty(0, kind), *own]) for kind, own in zip(_KINDS, blocks, strict=True)]
+        head = np.array([*map(len, texts), *map(len, whole), *layout], _LONGS)
         pad = b" " * (-sum(map(len, texts)) % 8)
-        head = np.array([*lengths, *sizes], _LONGS)
-        return cls(behind, b"".join([head.tobytes(), *texts, pad, *(block.tobytes() for block in blocks)]))
+        return cls(behind, b"".join([head.tobytes(), *texts, pad, *(block.tobytes() for block in whole)]))
 
     def packed(self) -> bytes:
         """Return it as bytes, to be kept."""
         return self._packed
 
     @functools.cached_property
-    def _said(self) -> tuple[Mapping[str, list[dict[str, Any]]], _Seen]:
-        """Return the rows of ``consents`` and ``patients`` as plain values, and who watched."""
-        aside, said, places = orjson.loads(self._packed[self._texts[0] : self._texts[1]])
-        longs, size = self._blocks[0], self._seen
-        begins = len(longs) - 3 * size
-        return aside, _Seen(said, places, *(longs[begins + k * size : begins + (k + 1) * size] for k in range(3)))
+    def _said(self) -> Mapping[str, list[dict[str, Any]]]:
+        """Return the rows of ``consents`` and ``patients`` as plain values."""
+        found: dict[str, list[dict[str, Any]]] = orjson.loads(self._packed[self._texts[0] : self._texts[1]])
+        return found
 
     @functools.cached_property
     def _told(self) -> Mapping[str, Sequence[Sequence[str | None]]]:
@@ -115,10 +122,9 @@ class Chart:
     @functools.cached_property
     def _rows(self) -> dict[str, Rows]:
         longs, reals, shorts, flags = self._blocks
-        rows, a, b, c, d = {}, 0, 0, 0, 0
-        for place, program in enumerate(self._plan.programs):
-            n, signatures = self._sizes[HEAD * place : HEAD * (place + 1)].tolist()
-            selections, columns = self._walk.shapes[place]
+        rows = {}
+        for program, own in zip(self._plan.programs, self._layout.reshape(-1, HEAD).tolist(), strict=True):
+            n, signatures, selections, columns, a, b, c, d, *_ = own
             rows[program.table] = Rows(
                 starts=np.array([0, n]),
                 time=longs[a : a + n],
@@ -130,16 +136,15 @@ class Chart:
                 passes=flags[d : d + signatures * selections].reshape(signatures, selections),
                 ids=_NONE,
             )
-            a, b, c, d = a + 3 * n, b + columns * n, c + n, d + signatures * selections
         return rows
 
     def consents(self, now: int) -> list[dict[str, Any]]:
         """Return the patient's consents as known now."""
-        return latest(self._said[0].get("consents", ()), now)
+        return latest(self._said.get("consents", ()), now)
 
     def birth(self, now: int) -> int | None:
         """Return the birth date on record as known now, UTC microseconds."""
-        known = (row.get("birth_date") for row in latest(self._said[0].get("patients", ()), now))
+        known = (row.get("birth_date") for row in latest(self._said.get("patients", ()), now))
         return next((born for born in known if born is not None), None)
 
     def vector(self, at: int, wanted: Container[str] | None = None) -> np.ndarray:
@@ -151,20 +156,7 @@ class Chart:
             Features that are read, those that feed them included; a derived one that is not among
             them stays null. None: all.
         """
-        return self._walk.vector(at, self._watched(at), self._sizes, self._blocks, wanted)
-
-    def _watched(self, at: int) -> np.ndarray:
-        """Return since when each table was watched; for ``patients`` a row that is visible is enough."""
-        _, seen = self._said
-        since = np.full(len(self._plan.programs), ALWAYS, np.int64)
-        for place, program in enumerate(self._plan.programs if seen.said else ()):
-            if program.table == "patients":
-                own = self._rows["patients"]
-                visible = (own.time <= at) & (own.known <= at) & (at < own.until)
-                since[place] = ALWAYS if visible.any() else UNWATCHED
-            else:
-                since[place] = seen.since_when(program.table, at)
-        return since
+        return self._walk.vector(at, self._layout, self._blocks, wanted)
 
     def origins(self, at: int, names: Sequence[str]) -> dict[str, Origin]:
         """Return the event behind each value.
@@ -205,36 +197,3 @@ class Chart:
                 last = max(inputs, key=lambda origin: (origin["time"], origin["event_id"]))
                 found[feature.name] = last | {"n": sum(origin["n"] for origin in inputs)}
         return {name: found[name] for name in names if name in found}
-
-
-class _Seen:
-    """Watched intervals of one patient that were read before."""
-
-    def __init__(
-        self, said: bool, places: dict[str, int], whose: np.ndarray, begin: np.ndarray, end: np.ndarray
-    ) -> None:
-        self.said, self.places, self.whose, self.begin, self.end = said, places, whose, begin, end
-        names = {place: name for name, place in places.items()}
-        self._spans: dict[str, list[tuple[int, int]]] = {}
-        for place, start, stop in zip(whose.tolist(), begin.tolist(), end.tolist(), strict=True):
-            self._spans.setdefault(names[place], []).append((start, stop))
-
-    @classmethod
-    def of(cls, watch: Watch) -> _Seen:
-        if not watch.said:
-            return cls(False, {}, *(np.empty(0, np.int64) for _ in range(3)))
-        return cls(True, watch._tables, watch._whose, watch._start, watch._end)
-
-    def since_when(self, table: str, at: int) -> int:
-        """Return since when a table had been watched: the intervals, sorted by start, that touch are one."""
-        begin = stop = None
-        for start, end in self._spans.get(table, ()):
-            if stop is None or start - 1 > stop:
-                if begin is not None and stop is not None and stop >= at:
-                    return begin
-                if start > at:
-                    break
-                begin, stop = start, end
-            else:
-                stop = max(stop, end)
-        return begin if begin is not None and stop is not None and stop >= at else UNWATCHED

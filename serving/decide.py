@@ -99,7 +99,7 @@ def record(desk: Desk, drafts: Sequence[Draft], finish: Callable[[Appender], Fou
             for draft in drafts:
                 metrics.decisions(draft.answer["task"], draft.header["outcome"]).inc()
 
-    handed = desk.ledger.hand(work)
+    handed = desk.hand(work)
     handed.add_done_callback(count)
     return handed
 

@@ -26,7 +26,7 @@ from serving.freshness import Freshness
 from serving.identities import Identities
 from serving.jobs import Jobs
 from serving.journal import log, where
-from serving.ledger import Ledger, LedgerUnavailable
+from serving.ledger import Handed, Ledger, LedgerUnavailable, Work
 from serving.models import Models
 from serving.problem import Problem
 from serving.sealing import restore
@@ -66,7 +66,7 @@ class Desk:
         self.opened = False
         self.waiting, self._stamped, self._mark = 0, 0, 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="desk")
-        self._handed, self._counting = 0, threading.Lock()
+        self._handed, self._counting, self._on_loop = 0, threading.Lock(), False
 
     store: EventStore
     shelf: Shelf
@@ -210,7 +210,7 @@ class Desk:
                 if not isinstance(found, Future):
                     return found
                 with contextlib.suppress(Overtaken):
-                    return await asyncio.wrap_future(found)
+                    return await self._recorded(found)
             raise Problem(503, "consents change too fast; send this request again later")
         except Answered as again:
             return again.body  # type: ignore[return-value]  # whatever keeps an answer returns one
@@ -237,7 +237,29 @@ class Desk:
 
     async def _here(self, work: Callable[[], Found]) -> Found:
         """Run work at once where the desk's thread is idle, else on that thread."""
-        return await self._aside(work) if self._handed or not self.near else work()
+        if self._handed or not self.near:
+            return await self._aside(work)
+        self._on_loop = True
+        try:
+            return work()
+        finally:
+            self._on_loop = False
+
+    def hand(self, work: Work[Found]) -> Future[Found]:
+        """Have work appended to the ledger, as `Ledger.hand`; from the event loop `_recorded` sees to it."""
+        return Handed(work) if self._on_loop else self.ledger.hand(work)
+
+    async def _recorded(self, handed: Future[Found]) -> Found:
+        """Wait until what was handed in is durable.
+
+        From the event loop it is first seen whether anybody else is asking, who is heard on the loop's next
+        turn and begins on the one after: the clerk records them together, and somebody alone is recorded here.
+        """
+        if isinstance(handed, Handed) and not handed.given:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            (self.ledger.now if self.waiting == 1 else self.ledger.give)(handed)
+        return handed.result() if handed.done() else await asyncio.wrap_future(handed)
 
     async def readiness(self) -> tuple[str, ...]:
         """Return what keeps the worker from answering, by name; empty when all stands."""

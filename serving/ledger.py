@@ -24,7 +24,7 @@ import orjson
 
 from features.errors import InputError
 from serving.appender import KEPT, Appender, Receipt, opened
-from serving.book import Row, book
+from serving.book import Busy, Row, book
 from serving.heads import Heads
 from serving.keys import KeyUnavailable
 from serving.keystore import HOUSE, KeyStore
@@ -38,6 +38,14 @@ _MOST = 256
 _COLUMNS = "seq, kind, id, header, payload, hash"
 Found = TypeVar("Found")
 Work = Callable[[Appender], Found]
+
+
+class Handed(Future[Found]):
+    """What work returns, once it is durable; ``given``: somebody sees to it."""
+
+    def __init__(self, work: Work[Found]) -> None:
+        super().__init__()
+        self.work, self.given = work, False
 
 
 class LedgerUnavailable(Exception):
@@ -111,7 +119,7 @@ class Ledger:
             raise LedgerUnavailable(type(fault).__name__) from fault
         self._failures: tuple[type[Exception], ...] = (*self._book.failures, KeyUnavailable)
         self._lock = threading.Lock()
-        self._queue: queue.SimpleQueue[tuple[Work[Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Handed[Any] | None] = queue.SimpleQueue()
         self._clerk: threading.Thread | None = None
         self._unsigned: Receipt | None = None
 
@@ -127,17 +135,26 @@ class Ledger:
             each.close()
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[Appender]:
+    def writing(self, wait: bool = True) -> Iterator[Appender]:
         """Open one transaction; everything appended in it is durable when the block ends, or not at all.
+
+        Parameters
+        ----------
+        wait
+            Whether to wait while another appends.
 
         Raises
         ------
+        Busy
+            Another appends, and this one does not wait.
         LedgerUnavailable
             The database is locked, full, or gone; the key file cannot be used.
         """
-        with self._lock:
+        if not self._lock.acquire(wait):
+            raise Busy
+        try:
             try:
-                self._book.begin()
+                self._book.begin(wait)
                 self.keys.provider.check()
                 self.keys.refresh()
                 last = self._book.rows("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1")
@@ -156,6 +173,8 @@ class Ledger:
                 self._unsigned = receipt
             with contextlib.suppress(KeyUnavailable, OSError):
                 self._sign()
+        finally:
+            self._lock.release()
 
     def hand(self, work: Work[Found]) -> Future[Found]:
         """Have work appended by the clerk, who commits all that waits in one transaction.
@@ -171,17 +190,38 @@ class Ledger:
         Future
             What work returned, once it is durable.
         """
-        handed: Future[Found] = Future()
+        handed = Handed(work)
+        self.give(handed)
+        return handed
+
+    def give(self, handed: Handed[Any]) -> None:
+        """Have the clerk record what is handed in."""
+        handed.given = True
+        self._clerking()
+        self._queue.put(handed)
+
+    def now(self, handed: Handed[Any]) -> None:
+        """Record what is handed in on this thread, and alone: what costs least where nobody else is waiting.
+
+        The clerk does it where another appends.
+        """
+        handed.given = True
+        self._clerking()
+        try:
+            self._record([handed], wait=False)
+        except Busy:
+            self._queue.put(handed)
+
+    def _clerking(self) -> None:
+        """See to it that there is a clerk, who signs the head even where nothing more is handed in."""
         if self._clerk is None:
             self._clerk = threading.Thread(target=self._serve, name="clerk", daemon=True)
             self._clerk.start()
-        self._queue.put((work, handed))
-        return handed
 
     def _serve(self) -> None:
         while True:
             try:
-                first = self._queue.get(timeout=self.heads.every_s if self._unsigned else None)
+                first = self._queue.get(timeout=self.heads.every_s)
             except queue.Empty:
                 with self._lock, contextlib.suppress(KeyUnavailable, OSError):
                     self._sign()
@@ -194,27 +234,29 @@ class Ledger:
                     break
                 ends = more is None
                 waiting += [more] if more else []
+            waiting = [each for each in waiting if each.set_running_or_notify_cancel()]
             if waiting:
                 self._record(waiting)
             if ends:
                 return
 
-    def _record(self, waiting: list[tuple[Work[Any], Future[Any]]]) -> None:
-        done: list[tuple[Future[Any], Any]] = []
-        waiting = [each for each in waiting if each[1].set_running_or_notify_cancel()]
+    def _record(self, waiting: list[Handed[Any]], wait: bool = True) -> None:
+        done: list[tuple[Handed[Any], Any]] = []
         try:
-            with self.writing() as appender:
-                for work, handed in waiting:
+            with self.writing(wait) as appender:
+                for handed in waiting:
                     mark = appender.mark()
                     try:
-                        done.append((handed, work(appender)))
+                        done.append((handed, handed.work(appender)))
                     except self._failures:
                         raise
                     except Exception as fault:
                         appender.back(mark)
                         handed.set_exception(fault)
+        except Busy:
+            raise
         except BaseException as fault:
-            for _, handed in waiting:
+            for handed in waiting:
                 if not handed.done():
                     handed.set_exception(fault)
             return

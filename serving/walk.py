@@ -12,18 +12,24 @@ from numba import njit, types
 from features.arrange import INTS, LONGS
 from features.coverage import cover
 from features.plan import Plan
-from features.sweep import sweep
+from features.sweep import ALWAYS, sweep
+from features.watch import seen, watched
 
 _REALS = types.Array(types.float64, 1, "C", readonly=True)
 _FLAGS = types.Array(types.boolean, 1, "C", readonly=True)
-HEAD = 2
-"""Numbers that a table has of its own: how many rows and how many signatures."""
+ROWS, SIGNATURES, SELECTIONS, COLUMNS, TIME, VALUES, SIGNATURE, PASSES, IDS, SPANS, WATCHED = range(11)
+"""What a chart says of each table: how many of each, and where in the chart's blocks its parts begin.
+
+From TIME on lie, each ROWS long, the times, the instants known and those replaced; from SPANS on the starts
+and then the ends of the WATCHED intervals in which it was watched (-1: nobody ever says who watched).
+"""
+HEAD = 11
 
 
 @njit(
     types.void(
-        types.int64, LONGS, LONGS, LONGS, _REALS, INTS, _FLAGS,
-        LONGS, LONGS, LONGS, LONGS, INTS, INTS, LONGS, LONGS, LONGS, INTS, INTS, INTS, INTS, LONGS, INTS,
+        types.int64, LONGS, LONGS, _REALS, INTS, _FLAGS,
+        types.int64, LONGS, LONGS, LONGS, INTS, INTS, LONGS, LONGS, LONGS, INTS, INTS, INTS, INTS, LONGS, INTS,
         LONGS, LONGS, INTS, _REALS, LONGS, INTS,
         types.Array(types.float64, 2, "C"),
     ),
@@ -31,8 +37,8 @@ HEAD = 2
     nogil=True,
 )  # fmt: skip
 def _walk(
-    at, watched, sizes, longs, reals, shorts, flags,
-    shapes, walk_from, walk_shapes, forward, keeps, column, reach, selection, edges, features_from, how, cell, part,
+    at, layout, longs, reals, shorts, flags,
+    patients, walk_from, walk_shapes, forward, keeps, column, reach, selection, edges, features_from, how, cell, part,
     needs, target,
     cover_from, cover_selection, cover_column, supply, window, cover_target,
     out,
@@ -41,14 +47,12 @@ def _walk(
 
     Parameters
     ----------
-    watched
-        (tables,) since when each was being watched.
-    sizes
-        (2 x tables,) rows and signatures of each.
+    layout
+        (tables x HEAD,) what the chart says of each table.
     longs, reals, shorts, flags
-        The chart's blocks: see `serving.chart.Chart`.
-    shapes
-        (2 x tables,) selections and columns of each.
+        The chart's blocks.
+    patients
+        Which table is that of patients, watched where a row is visible; -1: none.
     walk_from, walk_shapes, forward
         (tables + 1,) where each table's walks begin; (3 x walks,) cells, windows and features of
         each; whether it looks ahead.
@@ -57,25 +61,30 @@ def _walk(
     cover_from ... cover_target
         (tables + 1,) where each table's coverages begin, and the arrays of `features.program.Cover`.
     """
-    tables = len(sizes) // 2
     marks, since, low, high = np.empty(1, np.int64), np.empty(1, np.int64), np.zeros(1, np.int64), np.empty(1, np.int64)
     marks[0] = at
-    ids = 0
-    for table in range(tables):
-        ids += 3 * sizes[2 * table]
-    a = b = c = d = 0
     cells_at = windows_at = starts_at = features_at = 0
-    for table in range(tables):
-        n, signatures = sizes[2 * table], sizes[2 * table + 1]
-        selections, columns = shapes[2 * table], shapes[2 * table + 1]
+    for table in range(len(layout) // HEAD):
+        own = layout[HEAD * table : HEAD * (table + 1)]
+        n, signatures, selections, columns, ids = own[ROWS], own[SIGNATURES], own[SELECTIONS], own[COLUMNS], own[IDS]
+        a, b, c, d, spans = own[TIME], own[VALUES], own[SIGNATURE], own[PASSES], own[SPANS]
         time, known, until = longs[a : a + n], longs[a + n : a + 2 * n], longs[a + 2 * n : a + 3 * n]
         signature, values = shorts[c : c + n], reals[b : b + columns * n].reshape(columns, n)
         passes = flags[d : d + signatures * selections].reshape(signatures, selections)
-        high[0], since[0] = n, watched[table]
+        if own[WATCHED] < 0:
+            since[0] = ALWAYS
+        elif table == patients:
+            high[0] = n
+            seen(low, high, marks, time, known, until, since)
+        else:
+            high[0] = own[WATCHED]
+            begin = longs[spans : spans + own[WATCHED]]
+            watched(low, high, begin, longs[spans + own[WATCHED] : spans + 2 * own[WATCHED]], marks, since)
+        high[0] = n
         for walk in range(walk_from[table], walk_from[table + 1]):
             cells, windows, features = walk_shapes[3 * walk], walk_shapes[3 * walk + 1], walk_shapes[3 * walk + 2]
-            own = slice(cells_at, cells_at + cells)
-            chosen, stamped = selection[own], column[own]
+            mine = slice(cells_at, cells_at + cells)
+            chosen, stamped = selection[mine], column[mine]
             cells_of, found = np.empty(signatures + 1, np.int32), np.empty(signatures * cells, np.int32)
             size = 0
             for one in range(signatures):
@@ -92,7 +101,7 @@ def _walk(
             read = slice(features_at, features_at + features)
             sweep(
                 low, high, marks, since, time, known, until, signature, values, cells_of, found[:size],
-                keeps[own], stamped, reach[own], stamps, total,
+                keeps[mine], stamped, reach[mine], stamps, total,
                 edges[windows_at : windows_at + windows], features_from[starts_at : starts_at + windows + 1],
                 how[read], cell[read], part[read], needs[read], target[read], forward[walk] == 1, out,
             )  # fmt: skip
@@ -102,16 +111,15 @@ def _walk(
             features_at += features
         count = cover_from[table + 1] - cover_from[table]
         if count:
-            mine = slice(cover_from[table], cover_from[table + 1])
+            covers = slice(cover_from[table], cover_from[table + 1])
             supplying = np.empty((count, signatures), np.bool_)
             for each in range(count):
                 for one in range(signatures):
-                    supplying[each, one] = passes[one, cover_selection[mine][each]]
+                    supplying[each, one] = passes[one, cover_selection[covers][each]]
             cover(
                 low, high, marks, since, time, known, until, signature, values,
-                supplying, cover_column[mine], supply[mine], window[mine], cover_target[mine], out,
+                supplying, cover_column[covers], supply[covers], window[covers], cover_target[covers], out,
             )  # fmt: skip
-        a, b, c, d, ids = a + 3 * n, b + columns * n, c + n, d + signatures * selections, ids + columns + 1
 
 
 class Walk:
@@ -127,9 +135,8 @@ class Walk:
         walks = [each for program in plan.programs for each in program.walks]
         covers = [program.cover for program in plan.programs]
         self.plan = plan
-        self.shapes = [(len(each.selections), len(each.values)) for each in plan.programs]
         self._parts = (
-            _flat([np.array(each, np.int64) for each in self.shapes], np.int64),
+            next((place for place, each in enumerate(plan.programs) if each.table == "patients"), -1),
             np.cumsum([0, *(len(each.walks) for each in plan.programs)]),
             _flat([np.array([len(each.keeps), len(each.edges), len(each.how)]) for each in walks], np.int64),
             np.array([each.forward for each in walks], np.int64),
@@ -154,8 +161,7 @@ class Walk:
     def vector(
         self,
         at: int,
-        watched: np.ndarray,
-        sizes: np.ndarray,
+        layout: np.ndarray,
         blocks: Sequence[np.ndarray],
         wanted: Container[str] | None = None,
     ) -> np.ndarray:
@@ -163,15 +169,13 @@ class Walk:
 
         Parameters
         ----------
-        watched
-            (tables,) since when each table was being watched.
-        sizes, blocks
-            Rows and signatures of each table, and the chart's blocks of numbers.
+        layout, blocks
+            What the chart says of each table, and its blocks of numbers.
         wanted
             Features that are read; a derived one that is not among them stays null. None: all.
         """
         out = np.full((1, self.plan.width), np.nan)
-        _walk(at, watched, sizes, *blocks, *self._parts, out)
+        _walk(at, layout, *blocks, *self._parts, out)
         row: np.ndarray = out[0]
         with np.errstate(all="ignore"):
             for place, feature, inputs in self.plan.derived:
