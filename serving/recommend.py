@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from serving.desk import Desk
 
 TASK = "content_affinity"
-POLICY, EVERYONE = "ranked-explore-last-1", "newest-for-everyone-1"
+POLICY, EVERYONE = "ranked-explore-last-1", "date-and-channel-for-everyone-2"
 """Names of what orders a list, for its log."""
 COARSE = {
     "not_published": "not_current",
@@ -64,7 +64,7 @@ def for_all(desk: Desk, question: Question, k: int, channel: str) -> Listed:
     if sealed or tags().acute(desk.store.tables(question.patient_id), question.patient_id, question.at):
         refused = "sealed" if sealed else "acute_flag"
         return _listed(question, channel, False, None, Standing(None), [], {}, refused)
-    chosen = for_everyone(desk.catalogue.items, question.at)[:k]
+    chosen = for_everyone(desk.catalogue.items, question.at, channel)[:k]
     shown = [_shown(item, slot, None, [], 1.0) for slot, item in enumerate(chosen, 1)]
     return _listed(question, channel, False, None, Standing(None), shown, {}, None)
 

@@ -70,8 +70,22 @@ def test_safety_is_closed_on_doubt_and_says_why(item, reader, reason):
 
 def test_the_list_for_everyone_needs_no_patient():
     older = _with(content_id="b", published_at=NOW - 9 * DAY)
-    listed = for_everyone([older, GOOD, _with(content_id="c", min_age=3.0), _with(content_id="d", sensitive=True)], NOW)
+    listed = for_everyone(
+        [older, GOOD, _with(content_id="c", min_age=3.0), _with(content_id="d", sensitive=True)], NOW, "app"
+    )
     assert [item.content_id for item in listed] == ["a", "b"]
+    day, hour = NOW - 3 * DAY, DAY // 24
+    article, video = (
+        _with(content_id=name, format=name, published_at=day + ahead)
+        for name, ahead in (("article", hour), ("short_video", 0))
+    )
+    newer = _with(content_id="newer", format="comic", published_at=day + DAY)
+    for channel, wanted in (
+        ("wechat", ["newer", "article", "short_video"]),
+        ("app", ["newer", "short_video", "article"]),
+    ):
+        listed = for_everyone([video, article, newer], NOW, channel)
+        assert [item.content_id for item in listed] == wanted
     kept, reasons = safe([older, _with(content_id="c", min_age=90.0)], ADULT, NOW)
     assert [item.content_id for item in kept] == ["b"] and reasons == {"c": "age"}
 

@@ -6,11 +6,13 @@ import functools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, get_args
 
 import numpy as np
 
 from features.codes import all_codelists
+from features.params import general
 from training.affinity.item import Item
 from training.affinity.values import affinity_values
 
@@ -96,14 +98,26 @@ def safe(items: Iterable[Item], reader: Reader, at: int) -> tuple[list[Item], di
     return kept, reasons
 
 
-def for_everyone(items: Iterable[Item], at: int) -> list[Item]:
-    """Return what nobody must be kept from, newest first: the list that needs no patient data."""
+def for_everyone(items: Iterable[Item], at: int, channel: str) -> list[Item]:
+    """Return what nobody must be kept from, by date and channel: the list that needs no patient data.
+
+    The latest day of publication comes first (in params.timezone); within a day the formats that the channel
+    shows best, in the order of ``affinity.channel_formats``, then the latest.
+    """
+    formats = affinity_values().channel_formats.get(channel, ())
+    zone = general().zone
+
+    def order(item: Item) -> tuple[int, int, int, str]:
+        time = item.published_at or 0
+        day = datetime.fromtimestamp(time // 1_000_000, zone).toordinal()
+        return -day, formats.index(item.format) if item.format in formats else len(formats), -time, item.content_id
+
     open_to_all = [
         item
         for item in items
         if unfit(item, at) is None and not item.contraindications and not item.min_age and item.sensitive is False
     ]
-    return sorted(open_to_all, key=lambda item: (-(item.published_at or 0), item.content_id))
+    return sorted(open_to_all, key=order)
 
 
 class Gate:

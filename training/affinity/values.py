@@ -72,6 +72,8 @@ class AffinityValues(Values):
         An item shown so often in so many days without being opened is withheld.
     refresh_minutes
         How old popularity and ages may be in serving.
+    channel_formats
+        Formats that a channel shows best, the best first: they order the list that is the same for everyone.
     clinical
         Codelist of a topic that is not named as one.
     personas
@@ -102,6 +104,7 @@ class AffinityValues(Values):
     refresh_minutes: float = Field(ge=0)
     reviewers: int = Field(ge=1)
     forbidden: tuple[str, ...]
+    channel_formats: dict[str, tuple[str, ...]]
     clinical: dict[str, str]
     personas: dict[str, tuple[str, ...]]
     seed: int
