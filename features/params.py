@@ -74,6 +74,10 @@ def _raw(files: tuple[Path, ...]) -> dict[str, Any]:
     whole: dict[str, Any] = {}
     for file in files:
         read = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        diseases = {name: entry for name, entry in read.items() if isinstance(entry, dict) and "codelist" in entry}
+        if diseases:  # an entry that names a codelist is a disease, also where it stands alone
+            read = {name: entry for name, entry in read.items() if name not in diseases}
+            read["diseases"] = {**read.get("diseases", {}), **diseases}
         for name in read:
             if name not in SECTIONS:
                 raise InputError(f"no section '{name}'", where=str(file.name), given=name, known=SECTIONS)
@@ -122,7 +126,7 @@ def _section(files: tuple[Path, ...], name: str, model: type[Values], overrides:
                 f"cannot read the override '{text}'",
                 where="--set",
                 given=parts[0],
-                known=SECTIONS,
+                known=() if parts[0] in SECTIONS else SECTIONS,
                 remedy="write section.name=value",
             )
         if parts[0] != name:
@@ -136,13 +140,23 @@ def _section(files: tuple[Path, ...], name: str, model: type[Values], overrides:
     except ValidationError as error:
         first = error.errors()[0]
         at = ".".join([name, *(str(part) for part in first["loc"])])
-        known = tuple(model.model_fields) if len(first["loc"]) == 1 else ()
+        unknown = first["type"] == "extra_forbidden"
         raise InputError(
-            first["msg"].lower(),
+            "there is no such value" if unknown else first["msg"].lower(),
             where=f"params.yaml {at}",
-            given=str(first["loc"][-1]) if first["loc"] else "",
-            known=known,
+            given=str(first["loc"][-1]) if unknown else "",
+            known=_beside(model, first["loc"]) if unknown else (),
         ) from None
+
+
+def _beside(model: type[BaseModel], place: tuple[int | str, ...]) -> tuple[str, ...]:
+    """Return the names that are valid where an unknown one stands; none inside a mapping."""
+    for part in place[:-1]:
+        field = model.model_fields.get(str(part))
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return ()
+        model = field.annotation
+    return tuple(model.model_fields)
 
 
 def general() -> General:

@@ -23,7 +23,7 @@ def run(
     lake: Annotated[str, typer.Option(help="folder of canonical tables; the self-test needs none")] = "",
     trials: Annotated[int, typer.Option(min=0, help="settings of LightGBM to try")] = 0,
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.name=value over params.yaml")] = None,
-    sample: Annotated[float, typer.Option(min=0.0, max=1.0, help="share of the patients: a dry run")] = 1.0,
+    sample: Annotated[float, typer.Option(help="share of the patients, such as 0.05: a dry run")] = 1.0,
     estimator: Annotated[str, typer.Option(help="module:function that makes a scikit-learn classifier")] = "",
     storage: Annotated[str, typer.Option(help="where trials are kept: sqlite:///FILE, postgresql://..., a file")] = "",
     study: Annotated[str, typer.Option(help="name of the study there: an interrupted one goes on")] = "",

@@ -75,6 +75,12 @@ def run(
         An unknown task, a lake that cannot serve it, too few patients (the numbers are named).
     """
     task = task_named(name, overrides)
+    taken = {"--estimator": estimator, "--trials": trials} if task.kind not in ("churn", "incident") else {}
+    for option, given in taken.items():
+        if given:
+            raise InputError(f"takes no {option}", where=f"training run {name}", remedy="leave it out")
+    if not 0 < sample <= 1:
+        raise InputError("is no share of the patients", where=f"--sample {sample:g}", remedy="0.05, say")
     declared = {FILE: text_of(name)} if text_of(name) else {}
     source = tracking.Source("none", "none")
     if task.kind == "prevalent":
@@ -88,8 +94,6 @@ def run(
 
         opened = Lake(lake)
         source = tracking.Source(lake.resolve().name, opened.digest, opened.manifest, path=str(lake.resolve()))
-        if estimator and task.kind in ("affinity", "rule"):
-            raise InputError("takes no estimator", where=f"training run {name}", remedy="leave --estimator out")
         if task.kind == "rule":
             from training.ruled import run_rule
 

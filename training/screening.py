@@ -178,13 +178,14 @@ def fit_self_test(task: Task, overrides: tuple[str, ...] = ()) -> Fitted:
 
     The simpler of the logistic model and trees within one standard error of the best wins. Its
     calibration is fitted to margins of people it never saw. A published score that was derived in
-    another population than these people is compared with it, and does not stand for election.
+    another population than these people is compared with it, and does not stand for election. The
+    folds are drawn by the seed of params.yaml whatever the overrides say: two runs are compared on the same.
     """
     from features.sources.nhanes import frame
 
     if task.questionnaire is None or not isinstance(task.outcome, ExaminedOutcome):
         raise InputError("is no self-test", where=f"task {task.name}")
-    values = model_values(overrides)
+    values, drawn = model_values(overrides), model_values().seed
     evaluation = section("evaluation", EvaluationValues, overrides)
     table, names = frame(), task.inputs.core
     given = people(table, names, task.outcome)
@@ -195,9 +196,7 @@ def fit_self_test(task: Task, overrides: tuple[str, ...] = ()) -> Fitted:
         "lightgbm": trees(task.inputs, names, values),
     }
     repeats = dict.fromkeys(among, REPEATS) | {"lightgbm": 1}
-    tried = {
-        name: folded(given, margins(fit), repeats[name], values.seed, f"folds, {name}") for name, fit in among.items()
-    }
+    tried = {name: folded(given, margins(fit), repeats[name], drawn, f"folds, {name}") for name, fit in among.items()}
     losses = {name: each.losses(given.y) for name, each in tried.items()}
     behind = compared(losses, np.full(len(given.y), 1 / len(given.y)), given.person)
     chosen = simplest(behind)
@@ -205,7 +204,7 @@ def fit_self_test(task: Task, overrides: tuple[str, ...] = ()) -> Fitted:
     wide, extra = beside(table)
     more = people(wide, (*names, *extra), task.outcome)
     wider = margins(linear(replace(task.inputs, core=more.names), more.names, values))
-    other = folded(more, wider, REPEATS, values.seed, "folds with ethnicity")
+    other = folded(more, wider, REPEATS, drawn, "folds with ethnicity")
     model = among[chosen](given.x, given.y, given.person)
     calibration = affine(winner.margin.ravel(), np.tile(given.y, len(winner.margin)))
     a, b = calibration

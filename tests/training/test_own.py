@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -103,6 +104,17 @@ def test_the_gout_of_the_documentation_is_two_tasks(hospital, lake):
     assert "uric_acid_last_12m" in data.spec.names and data.y.sum() == 0
 
 
+def test_a_disease_may_stand_alone_in_the_hospitals_params(hospital, tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    shutil.copytree(hospital, other)
+    alone = GOUT.replace("diseases:\n", "").replace("\n  ", "\n")
+    (other / "params.yaml").write_text(alone + "churn_interval: {factor: 2}\n", encoding="utf-8")
+    listed = task("gout_36m")
+    monkeypatch.setenv("CAREPATH_HOSPITAL", str(other))
+    assert task("gout_36m").inputs == listed.inputs and task("gout_12m").horizon_days == 365
+    assert task("copd_12m").name == "copd_12m" and "2 times" in task("churn_interval").en
+
+
 def test_own_work_travels_with_the_artefact_and_codes_that_never_occur_are_named(hospital, sample, store, home):
     (hospital / "groups.py").write_text(URIC + LOST, encoding="utf-8")
     trained = run("silent_60d", sample / "lake", QUICK)
@@ -173,8 +185,15 @@ def test_a_rule_counts_who_meets_it_and_registers_nothing(sample, store, home):
     assert found.version == "none (a rule)" and "not a model" in found.notes[0]
     assert 0 < found.figures["met"] <= found.figures["eligible"]
     assert [row["step"] for row in found.attrition][-1] == "no breast cancer yet"
-    with pytest.raises(InputError, match="takes no estimator"):
-        run("screening_breast_cancer", sample / "lake", estimator="mine:make")
+    for asked, taken in (
+        ("screening_breast_cancer", {"estimator": "mine:make"}),
+        ("self_test_diabetes", {"trials": 3}),
+    ):
+        with pytest.raises(InputError, match=f"takes no --{next(iter(taken))}"):
+            run(asked, sample / "lake", **taken)
+    for share in (0.0, -0.1, 1.5, float("nan")):
+        with pytest.raises(InputError, match="is no share of the patients"):
+            run("churn_90d", sample / "lake", sample=share)
 
 
 def test_the_screening_rules_by_hand():

@@ -89,7 +89,7 @@ def test_a_wrong_value_is_named(lake, name, override, message):
 
 
 def test_a_wrong_setting_is_named_where_it_stands(churn):
-    with pytest.raises(InputError, match=r"params.yaml models.lightgbm.num_leafs"):
+    with pytest.raises(InputError, match=r"params.yaml models.lightgbm.num_leafs.*did you mean 'num_leaves'"):
         fit(churn, ("models.lightgbm.num_leafs=3",))
 
 
