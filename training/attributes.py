@@ -5,6 +5,7 @@ HTI-1: 45 CFR 170.315(b)(11)(iv)(B). TRIPOD+AI: Collins et al., BMJ 2024;385:e07
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,10 +42,23 @@ class Facts:
     def figure(self, name: str) -> str:
         """Return ``name value [lo, hi]``, or that it was not measured."""
         value = self.figures.get(f"test_{name}")
-        if value is None:
+        if value is None or math.isnan(value):
             return f"{name} not measured for this kind of task"
         lo, hi = self.figures.get(f"test_{name}_lo"), self.figures.get(f"test_{name}_hi")
         return f"{name} {value:.3f}" + (f" [{lo:.3f}, {hi:.3f}]" if lo is not None and hi is not None else "")
+
+    @property
+    def parts(self) -> str:
+        """How many rows are learnt from and tested on."""
+        found = self.population.get("parts")
+        told = ", ".join(f"{part} {rows:,} rows" for part, rows in found.items()) if found else ""
+        return told or str(self.population.get("split", ""))
+
+    @property
+    def calibration(self) -> str:
+        """The line that makes a margin a risk."""
+        line = self.model.get("calibration")
+        return f"affine in log-odds: {line['a']:.4f} x margin {line['b']:+.4f}" if line else "none"
 
     @property
     def validity(self) -> str:
@@ -138,11 +152,9 @@ def tripod_ai(facts: Facts) -> dict[str, str]:
     """Return item -> text, in the order of the checklist."""
     task, population, model = facts.task, facts.population, facts.model
     size = str(population.get("sample_size", "not counted"))
-    parts = str(population.get("parts", population.get("split", "")))
     criteria = facts.population_text
     groups = ", ".join(task.inputs.clinical_groups) or "of the questionnaire"
     people = f"{population.get('patients', 0)} patients, {population.get('patients_with_event', 0)} with an event"
-    calibration = f"affine in log-odds: {model.get('calibration')}"
     told = {
         "1 title": f"{task.name}: {task.en}",
         "2 abstract": f"{task.en}; {model.get('kind')}; {size}; {facts.validity}",
@@ -165,13 +177,13 @@ def tripod_ai(facts: Facts) -> dict[str, str]:
         "9c predictor assessors": "routine records; see the source of each group",
         "10 sample size": f"Riley et al. 2020: {size}",
         "11 missing data": "a null is an input (trees) or its indicator beside the median (logistic); none is imputed",
-        "12a use of the data": parts,
+        "12a use of the data": facts.parts,
         "12b predictors in the analysis": "clipped at percentiles; splines on the first of the logistic candidate",
         "12c model and building": str(model.get("choice", model.get("kind", ""))),
         "12d heterogeneity": "by month in `training backtest`, by department in section fairness",
         "12e performance measures": "AUROC, AUPRC, Brier, slope, intercept, O:E, ICI, net benefit, lift; bootstrap "
         "over patients",
-        "12f model updating": calibration,
+        "12f model updating": facts.calibration,
         "12g model output": "probability = 1 / (1 + exp(-(A x margin + B)))",
         "13 class imbalance": "no resampling and no class weights",
         "14 fairness": "gates on true-positive-rate gap, O:E and slope by group",
@@ -187,9 +199,9 @@ def tripod_ai(facts: Facts) -> dict[str, str]:
         "19 patient involvement": NONE + "patients were not involved in development",
         "20a participants": facts.left_out,
         "20b characteristics": f"{people}; {population.get('rows', population.get('patients', 0))} rows",
-        "20c development against evaluation": parts,
+        "20c development against evaluation": facts.parts,
         "21 numbers in development": f"{people}; {size}",
-        "22 specification": f"model text and scorer.json under digest; {calibration}",
+        "22 specification": f"model text and scorer.json under digest; {facts.calibration}",
         "23a performance": facts.validity,
         "23b heterogeneity": facts.fairness,
         "24 updating results": NONE + "a first fit; an update is a new version with its own card",

@@ -7,7 +7,6 @@ whole lake. A patient may be learnt from and scored later, as in production.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ from training.attrition import Attrition
 from training.calibrate import affine, sigmoid
 from training.candidates import candidates
 from training.censoring import weights
-from training.evaluate import EvaluationValues, Figure, figures
+from training.evaluate import EvaluationValues, figures
 from training.followup import Followup
 from training.landmarks import landmarks, span, without_consent
 from training.mistakes import check
@@ -35,6 +34,7 @@ from training.models import logistic
 from training.models.choice import Candidate, choose, out_of_fold
 from training.models.values import ModelValues, model_values
 from training.outcome import FollowedOutcome
+from training.plain import plain, text
 from training.sample_size import MIN_EVENTS
 from training.split import SplitValues
 from training.task import Task
@@ -125,7 +125,7 @@ def run_backtest(
         raise InputError("cannot read the step", where="--every", remedy="write it in days: 30d")
     found = backtest(name, lake, parse(begin), parse(end), int(days), overrides)
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(found.metrics, indent=1) + "\n", encoding="utf-8")
+    out.write_text(text(found.metrics), encoding="utf-8")
     if predictions is not None:
         predictions.parent.mkdir(parents=True, exist_ok=True)
         found.predictions.to_parquet(predictions, index=False)
@@ -263,7 +263,7 @@ class _Walk:
         if len(np.unique(y)) == 2:
             baselines = self.baselines(rows, closed)
             found = figures(y, score[closed], rows.patient_id[closed], baselines, 0.05, self.evaluation, weight[closed])
-            told["figures"] = {name: _plain(figure) for name, figure in found.items()}
+            told["figures"] = {name: plain([each.value, each.lo, each.hi]) for name, each in found.items()}
         return told
 
     def baselines(self, rows: Rows, closed: np.ndarray) -> dict[str, np.ndarray]:
@@ -273,7 +273,3 @@ class _Walk:
             for name, (feature, direction) in given
             if feature in self.names
         }
-
-
-def _plain(figure: Figure) -> list[float | None]:
-    return [value if np.isfinite(value) else None for value in (figure.value, figure.lo, figure.hi)]

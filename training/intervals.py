@@ -8,6 +8,7 @@ explanation stays exact. Kept in the artefact as ``intervals.json``.
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,9 +64,11 @@ def intervals(probability: np.ndarray, y: np.ndarray, seed: int) -> Intervals:
         some = np.random.default_rng(seed).choice(len(y), ROWS, replace=False)
         probability, y = probability[some], y[some]
     fitted = VennAbers()
-    fitted.fit(np.column_stack([1 - probability, probability]), y)
     grid = np.unique(np.quantile(probability, np.linspace(0, 1, GRID)))
-    _, ends = fitted.predict_proba(np.column_stack([1 - grid, grid]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # 0 / 0 between rows of one probability, which it skips
+        fitted.fit(np.column_stack([1 - probability, probability]), y)
+        _, ends = fitted.predict_proba(np.column_stack([1 - grid, grid]))
     return Intervals(grid, ends.min(axis=1), ends.max(axis=1), len(y))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from features.errors import InputError
+from features.instants import iso
 from features.params import section
 from training.candidates import candidates, parameters
 from training.dataset import Dataset
@@ -95,6 +96,7 @@ def fit(data: Dataset, overrides: tuple[str, ...] = (), trials: int = 0, storage
             "events": int(data.y.sum()),
             "parts": {part: int(data.parts.rows(part).sum()) for part in PARTS},
             "split": data.parts.note,
+            "dates": f"landmarks from {iso(int(data.at.min()))[:10]} to {iso(int(data.at.max()))[:10]}",
             "sample_size": size.text,
             "verdict": size.verdict,
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,16 @@ def report(
         figures=rows,
         plots=plots(trust),
         version=version,
-        shown=lambda figure: f"{figure['value']:.2f} [{figure['lo']:.2f}, {figure['hi']:.2f}]",
+        shown=_shown,
+        counts=("events",),
     )
+
+
+def _shown(figure: Mapping[str, float]) -> str:
+    """Return a figure with its interval; a dash where it cannot be reckoned."""
+    if math.isnan(figure["value"]):
+        return "–"
+    return f"{figure['value']:.2f} [{figure['lo']:.2f}, {figure['hi']:.2f}]"
 
 
 def _of_group(name: str, trust: Mapping[str, Any]) -> bool:

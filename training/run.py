@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import tempfile
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from training import tracking
 from training.card import card
 from training.fitted import Fitted
 from training.gates import gates
+from training.plain import plain, text
 from training.report import report
 from training.task import Task
 from training.tasks import task as task_named
@@ -132,7 +132,7 @@ def record(
     trust = dict(assessment.sections if assessment else fitted.sections)
     figures = {**fitted.figures, **(assessment.figures if assessment else {})}
     origin = provenance(task, scorer.spec.digest, source)
-    told = card(
+    described = card(
         task,
         inputs=scorer.spec.names,
         population=dict(fitted.population),
@@ -143,6 +143,7 @@ def record(
         attrition=list(fitted.attrition),
         trust=trust,
     )
+    told = plain(described)
     tags = origin | {
         "exploratory": str(fitted.exploratory).lower(),
         "dry_run": str(sample < 1).lower(),
@@ -165,11 +166,11 @@ def record(
                 replace(source, counts={k: v for k, v in fitted.population.items() if isinstance(v, int)}),
                 fitted.trials,
                 {
-                    "card.json": json.dumps(told, ensure_ascii=False, indent=1) + "\n",
-                    "evaluation.json": json.dumps({"figures": figures, **trust}, ensure_ascii=False, indent=1) + "\n",
+                    "card.json": text(told),
+                    "evaluation.json": text({"figures": figures, **trust}),
                     "report.html": report(told, trust, judged, figures, code_version()),
-                    "attrition.json": json.dumps(list(fitted.attrition), ensure_ascii=False, indent=1) + "\n",
-                    "data_manifest.json": json.dumps(dict(source.manifest), indent=1) + "\n",
+                    "attrition.json": text(list(fitted.attrition)),
+                    "data_manifest.json": text(source.manifest),
                     "vector_spec.json": scorer.spec.to_json(),
                 },
             )
@@ -184,7 +185,7 @@ def record(
 
 def set_by(overrides: tuple[str, ...]) -> dict[str, str]:
     """Return the parameters of a run that say what ``--set`` gave it."""
-    parts = (text.partition("=") for text in overrides)
+    parts = (given.partition("=") for given in overrides)
     return {tracking.SET + name: value for name, _, value in parts}
 
 
@@ -217,7 +218,7 @@ def _own_files() -> dict[str, str]:
     if found is None:
         return {}
     texts = {file.relative_to(found.path).as_posix(): file.read_text(encoding="utf-8") for file in found.files}
-    return {"hospital.json": json.dumps({"digest": found.digest, "files": texts}, ensure_ascii=False, indent=1) + "\n"}
+    return {"hospital.json": text({"digest": found.digest, "files": texts})}
 
 
 def _codeless(lake: Lake, task: Task, names: tuple[str, ...]) -> Iterator[str]:

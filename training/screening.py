@@ -233,6 +233,7 @@ def fit_self_test(task: Task, overrides: tuple[str, ...] = ()) -> Fitted:
             "patients_with_event": int(given.y.sum()),
             "source": f"NHANES 2017-2018 (CDC, public domain): {task.outcome.population}",
             "split": f"{REPEATS} x {FOLDS} folds of people",
+            "dates": "examined in 2017 and 2018",
             "sample_size": size.text,
             "verdict": size.verdict,
         },

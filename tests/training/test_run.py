@@ -115,6 +115,10 @@ def test_a_run_is_recorded_and_can_be_proposed(sample, store, home):
     assert scorer.task == "churn_90d" and scorer.spec.digest == kept.tags["vector_spec"]
     card = json.loads((folder / "card.json").read_text())
     assert card["exploratory"] and card["population"]["patients"] > 100 and card["attrition"]
+    assert card["tripod_ai"]["5b dates"].startswith("landmarks from 20") and len(card["hti1"]) == 31
+    assert all(each and "{" not in each for each in (*card["hti1"].values(), *card["tripod_ai"].values()))
+    told = tracking.fetch("churn_90d", made.version, "evaluation.json").read_text()
+    assert "NaN" not in told and json.loads(told)["figures"]["test_auroc"] == kept.figures["test_auroc"]
     assert not any(path.suffix in (".pkl", ".joblib") for path in folder.rglob("*"))
     proposal = propose("churn_90d", made.version, "author")
     file = proposal.write(store / "proposal.json")

@@ -13,6 +13,7 @@ from training.explanation import Explanation
 from training.fairness import Group, eased, judge
 from training.intervals import Intervals, checked, intervals
 from training.months import label_shift
+from training.plain import text
 from training.stability import Stability, compared
 
 VALUES = EvaluationValues(replicates=200, seed=1, calls_per_day=10)
@@ -186,3 +187,9 @@ def test_right_risks_of_a_sex_that_seldom_falls_ill_are_a_gap_that_its_own_risks
     assert plain["female"].verdict == "block" and read["female"].verdict == "warn"
     assert read["female"].figures["tpr"].covers(read["female"].figures["tpr_expected"].value)
     assert plain["male"].verdict == read["male"].verdict == "pass"
+
+
+def test_a_figure_that_is_not_finite_is_null_for_any_reader_of_json():
+    told = {"tpr": float("nan"), "ends": (0.5, float("inf")), "group": {"n": 3, "name": "NaN"}}
+    read = json.loads(text(told), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert read == {"tpr": None, "ends": [0.5, None], "group": {"n": 3, "name": "NaN"}}
