@@ -122,7 +122,7 @@ class SqliteBook:
         try:
             self._db.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as fault:
-            if fault.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            if fault.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:  # the rest says why it is busy
                 raise
             raise Busy from fault
         finally:

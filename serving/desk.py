@@ -66,7 +66,8 @@ class Desk:
         self.opened = False
         self.waiting, self._stamped, self._mark = 0, 0, 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="desk")
-        self._handed, self._counting, self._on_loop = 0, threading.Lock(), False
+        self._handed, self._counting = 0, threading.Lock()
+        self._on_loop, self._held = False, list[Handed[Any]]()
 
     store: EventStore
     shelf: Shelf
@@ -247,18 +248,24 @@ class Desk:
 
     def hand(self, work: Work[Found]) -> Future[Found]:
         """Have work appended to the ledger, as `Ledger.hand`; from the event loop `_recorded` sees to it."""
-        return Handed(work) if self._on_loop else self.ledger.hand(work)
+        if not self._on_loop:
+            return self.ledger.hand(work)
+        self._held.append(Handed(work))
+        return self._held[-1]
 
     async def _recorded(self, handed: Future[Found]) -> Found:
         """Wait until what was handed in is durable.
 
-        From the event loop it is first seen whether anybody else is asking, who is heard on the loop's next
-        turn and begins on the one after: the clerk records them together, and somebody alone is recorded here.
+        From the event loop everybody else who is asking is heard first, on the loop's next turn, and judged on
+        the one after: then all are recorded here in one transaction, for two threads would wait for each
+        other's turn to run. While another process appends, the clerk waits for it.
         """
-        if isinstance(handed, Handed) and not handed.given:
+        if handed in self._held:
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-            (self.ledger.now if self.waiting == 1 else self.ledger.give)(handed)
+        if handed in self._held:
+            held, self._held = self._held, []
+            self.ledger.now(held)
         return handed.result() if handed.done() else await asyncio.wrap_future(handed)
 
     async def readiness(self) -> tuple[str, ...]:

@@ -41,11 +41,11 @@ Work = Callable[[Appender], Found]
 
 
 class Handed(Future[Found]):
-    """What work returns, once it is durable; ``given``: somebody sees to it."""
+    """What work returns, once it is durable."""
 
     def __init__(self, work: Work[Found]) -> None:
         super().__init__()
-        self.work, self.given = work, False
+        self.work = work
 
 
 class LedgerUnavailable(Exception):
@@ -191,26 +191,18 @@ class Ledger:
             What work returned, once it is durable.
         """
         handed = Handed(work)
-        self.give(handed)
-        return handed
-
-    def give(self, handed: Handed[Any]) -> None:
-        """Have the clerk record what is handed in."""
-        handed.given = True
         self._clerking()
         self._queue.put(handed)
+        return handed
 
-    def now(self, handed: Handed[Any]) -> None:
-        """Record what is handed in on this thread, and alone: what costs least where nobody else is waiting.
-
-        The clerk does it where another appends.
-        """
-        handed.given = True
+    def now(self, handed: list[Handed[Any]]) -> None:
+        """Record all that is handed in, in one transaction on this thread; while another appends, the clerk does it."""
         self._clerking()
         try:
-            self._record([handed], wait=False)
+            self._record(handed, wait=False)
         except Busy:
-            self._queue.put(handed)
+            for each in handed:
+                self._queue.put(each)
 
     def _clerking(self) -> None:
         """See to it that there is a clerk, who signs the head even where nothing more is handed in."""
