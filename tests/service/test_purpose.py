@@ -15,6 +15,7 @@ from features.plan import compile_plan
 from serving import approvals
 from serving.ledger import Ledger
 from tests.service.conftest import Hospital, put_forward, scorer_of
+from tests.service.databases import Database
 from tests.service.inside import ASKED, Inside, made, served
 from training.scorer import Scorer
 from training.task import Task
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def hospital(tmp_path_factory: pytest.TempPathFactory) -> Hospital:
+def hospital(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Hospital:
     return made(tmp_path_factory.mktemp("purpose"))
 
 
@@ -227,7 +228,7 @@ def _with_fees(task: Task) -> Scorer:
 
 
 @pytest.mark.parametrize("maskable", [False, True])
-def test_a_group_without_consent_is_refused_or_masked(tmp_path: Path, maskable: bool) -> None:
+def test_a_group_without_consent_is_refused_or_masked(apart: Database, tmp_path: Path, maskable: bool) -> None:
     hospital = made(tmp_path)
     scorer = _with_fees(task_named("churn_90d"))
     digest = scorer.save(tmp_path / "fees", {"maskable": ["fees"]} if maskable else {})

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from serving import approvals
-from serving.ledger import Ledger
 from tests.service.conftest import put_forward, scorer_of
+from tests.service.databases import Database
 from tests.service.inside import Inside, made, served
 from training.tasks import task as task_named
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def inside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
+def inside(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
     with served(made(tmp_path_factory.mktemp("replay"))) as found:
         yield found
 
@@ -72,21 +72,24 @@ def test_a_withdrawn_consent_refuses_the_next_and_replays_the_last(inside: Insid
         assert _replay(inside, decision["decision_id"])["verdict"] == "equal"
 
 
+def _retrain(inside: Inside, folder: Path, version: str, task: str = "churn_90d") -> None:
+    """Put another model into production: fitted to other rows, under another version."""
+    scorer = scorer_of(task_named(task), rows=500 + int(version))
+    digest = scorer.save(folder / task / version, {})
+    told = {"task": task, "version": version, "digest": digest, "author": "a", "artefact": str(folder / task / version)}
+    put_forward(folder / "proposal.json", told)
+    approvals.approve(folder / "proposal.json", inside.hospital.home, inside.desk.ledger, "compliance", "dr-li")
+    inside.client.portal.call(inside.desk.look)  # type: ignore[union-attr]
+
+
 def test_another_version_in_production_leaves_the_replay_alone(inside: Inside, tmp_path: Path) -> None:
     old = inside.score(patient_id="ok-3")
-    scorer = scorer_of(task_named("churn_90d"), rows=500)
-    digest = scorer.save(tmp_path / "second", {})
-    told = {"task": "churn_90d", "version": "2", "digest": digest, "author": "a", "artefact": str(tmp_path / "second")}
-    put_forward(tmp_path / "proposal.json", told)
-    ledger = Ledger(inside.hospital.home / "ledger.db")
-    approvals.approve(tmp_path / "proposal.json", inside.hospital.home, ledger, "compliance")
-    ledger.close()
-    with served(inside.hospital) as again:
-        new = again.score(patient_id="ok-3")
-        assert new["model"]["version"] == "2"
-        for decision in (old, new):
-            replayed = _replay(again, decision["decision_id"])
-            assert (replayed["verdict"], replayed["model"]) == ("equal", decision["model"])
+    _retrain(inside, tmp_path, "2")
+    new = inside.score(patient_id="ok-3")
+    assert (new["model"]["version"], new["model"]["digest"] == old["model"]["digest"]) == ("2", False)
+    for decision in (old, new):
+        replayed = _replay(inside, decision["decision_id"])
+        assert (replayed["verdict"], replayed["model"]) == ("equal", decision["model"])
 
 
 def test_a_self_test_replays_from_its_answers(inside: Inside) -> None:
@@ -141,25 +144,49 @@ def test_replay_is_for_those_who_may_read_decisions(inside: Inside) -> None:
     assert inside.desk.ledger.latest("replay", 1)[0].header["principal"] == "compliance"
 
 
-def test_a_thousand_random_decisions_replay(inside: Inside) -> None:
+LABS = (("8480-6", "mmHg", 100, 180), ("4548-4", "%", 4.5, 6.4), ("39156-5", "kg/m2", 20, 34))
+
+
+def _anything(rng: np.random.Generator) -> dict[str, Any]:
+    """Return a visit, a reading or a value of some past day: new, or another version of one told before."""
+    event: dict[str, Any] = {"patient_id": str(rng.choice(["ok-1", "ok-3"])), "version": int(rng.integers(1, 10**9))}
+    event["time"] = f"2025-{rng.integers(1, 7):02d}-{rng.integers(1, 30):02d}T08:00:00+08:00".replace("02-29", "02-28")
+    kind = rng.integers(3)
+    if kind == 0:
+        return event | {"table": "encounters", "event_id": f"v{rng.integers(30)}", "kind": "outpatient"}
+    if kind == 1:
+        return event | {
+            "table": "interactions",
+            "event_id": f"i{rng.integers(30)}",
+            "channel": "app",
+            "action": "login",
+        }
+    code, unit, low, high = LABS[rng.integers(3)]
+    value = float(np.round(rng.uniform(low, high), 1))
+    lab = {"code_system": "LOINC", "code": code, "value": value, "unit": unit}
+    return event | lab | {"table": "observations", "event_id": f"o{rng.integers(30)}"}
+
+
+def test_a_thousand_random_decisions_replay(inside: Inside, tmp_path: Path) -> None:
+    """After corrected events, late ones (each a new fact of days ago) and two retrainings, all told."""
     rng = np.random.default_rng(5)
     patients = ["ok-1", "ok-3", "left", "diabetic", "objects", "nobody-77"]
-    made_: list[str] = []
-    while len(made_) < 1000:
-        if rng.random() < 0.5:
-            event = {
-                "table": "observations",
-                "event_id": f"r{rng.integers(40)}",
-                "version": int(rng.integers(1, 10**9)),
-            }
-            at = f"2025-06-{rng.integers(1, 30):02d}T08:00:00+08:00"
-            value = float(np.round(rng.uniform(100, 180), 1))
-            _deliver(inside, **event, time=at, code_system="LOINC", code="8480-6", value=value, unit="mmHg")
-        body = {"patient_ids": patients, "tasks": ["churn_90d", "diabetes_12m"], "purpose": "care_followup"}
+    tasks = ["churn_90d", "diabetes_12m"]
+    told: list[dict[str, Any]] = []
+    while len(told) < 1000:
+        for number, task in enumerate(tasks, 3):
+            if len(told) in (300, 600):
+                _retrain(inside, tmp_path, f"{number}{len(told)}", task)
+        if rng.random() < 0.3:
+            _deliver(inside, **_anything(rng))
+        body = {"patient_ids": patients, "tasks": tasks, "purpose": "care_followup"}
         answer = inside.client.post("/v1/score/batch", json=body, headers=inside.as_("outreach"))
-        made_ += [each["decision_id"] for line in answer.json()["results"] for each in line["decisions"]]
-    verdicts = [_replay(inside, decision_id)["verdict"] for decision_id in made_]
-    assert set(verdicts) == {"equal"}
+        told += [decision for line in answer.json()["results"] for decision in line["decisions"]]
+    entries = [inside.desk.ledger.entry("decision", each["decision_id"]) for each in told]
+    vectors = [tuple(value["value"] for value in each.payload.get("values", ())) for each in entries if each]
+    assert len(set(vectors)) > 10
+    assert len({each["model"]["digest"] for each in told}) == 6
+    assert {_replay(inside, each["decision_id"])["verdict"] for each in told} == {"equal"}
 
 
 def test_queries_find_decisions_by_every_condition(inside: Inside) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,15 @@ from features.identity.keyfile import IdentityKeyFile
 from features.identity.person import Person
 from features.identity.vault import Vault
 from features.instants import DAY
-from features.store import EventStore
 from serving.__main__ import app
 from serving.keystore import KeyStore
 from serving.ledger import Ledger, Sealed
 from serving.sealing import erase, restore
 from serving.settings import serving
+from serving.stores import event_store
 from serving.verify import verify
 from tests.service.conftest import CLOCK, NOW, Hospital
+from tests.service.databases import Database
 from tests.service.inside import Inside, made, served
 
 RULES = serving().retention
@@ -34,15 +34,22 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Hospital:
-    return made(tmp_path_factory.mktemp("sealing"))
+def built(database: Database, tmp_path_factory: pytest.TempPathFactory) -> tuple[Hospital, str | None]:
+    """A hospital and the database that it lies in, if one does: each test works on a copy of both."""
+    return made(tmp_path_factory.mktemp("sealing")), database.name
 
 
 @pytest.fixture
-def inside(built: Hospital, tmp_path: Path) -> Iterator[Inside]:
-    home = tmp_path / "home"
-    shutil.copytree(built.home, home)
-    with served(Hospital(home, built.keys)) as found:
+def copied(built: tuple[Hospital, str | None], database: Database, tmp_path: Path) -> Hospital:
+    hospital, name = built
+    database.fresh(like=name)
+    shutil.copytree(hospital.home, tmp_path / "home")
+    return Hospital(tmp_path / "home", hospital.keys)
+
+
+@pytest.fixture
+def inside(copied: Hospital) -> Iterator[Inside]:
+    with served(copied) as found:
         yield found
 
 
@@ -154,7 +161,8 @@ def test_only_compliance_may_erase(inside: Inside, who: str) -> None:
     assert _delete(inside, "nobody").status_code == 404
 
 
-def test_a_destroyed_key_is_in_no_file_and_the_chain_still_verifies(inside: Inside, tmp_path: Path) -> None:
+def test_a_destroyed_key_is_in_no_file_and_the_chain_still_verifies(inside: Inside, database: Database) -> None:
+    """Of the state folder, of the key files, nor of the server that holds events and ledger."""
     decision = inside.score()
     inside.client.post(
         "/v1/score",
@@ -164,12 +172,13 @@ def test_a_destroyed_key_is_in_no_file_and_the_chain_still_verifies(inside: Insi
     home, ledger = inside.hospital.home, inside.desk.ledger
     key, wrapped = _key(ledger, "ok-1")
     assert any(wrapped in content for _, content in _files(home))
-    store = EventStore(home / "events.db")
+    store = event_store(home)
     told = erase(home, ledger, store, NONE, "ok-1", BY, NOW)
     store.close()
     assert (told.tombstone.destroyed_at, told.tombstone.classes) == (NOW, ())
     ledger.read("SELECT 1")
-    for file, content in _files(home, Path(os.environ["CAREPATH_KEYS"])):
+    servers = (database.folder,) if database.postgres else ()
+    for file, content in _files(home, Path(os.environ["CAREPATH_KEYS"]), *servers):
         assert wrapped not in content, file
         assert key not in content, file
         assert key.hex().encode() not in content, file
@@ -191,7 +200,7 @@ def test_a_destroyed_key_is_in_no_file_and_the_chain_still_verifies(inside: Insi
 def test_the_key_goes_when_the_last_class_ends(inside: Inside) -> None:
     inside.score()
     home, ledger = inside.hospital.home, inside.desk.ledger
-    store = EventStore(home / "events.db")
+    store = event_store(home)
     filed = RULES.model_copy(update={"filed_outpatient": True})
     told = erase(home, ledger, store, filed, "ok-1", BY, NOW).tombstone
     assert told.classes == ("decisions", "outpatient_record")
@@ -204,40 +213,34 @@ def test_the_key_goes_when_the_last_class_ends(inside: Inside) -> None:
     store.close()
 
 
-def _back_up(file: Path, to: Path) -> None:
-    with sqlite3.connect(to) as target, sqlite3.connect(file) as source:
-        source.backup(target)
-
-
-def _put_back(file: Path, back_up: Path) -> None:
-    for each in file.parent.glob(f"{file.name}*"):
-        each.unlink()
-    shutil.copy(back_up, file)
-
-
-@pytest.mark.parametrize("name", ["events.db", "keystore.db"])
-def test_an_old_back_up_brings_nobody_back(built: Hospital, tmp_path: Path, name: str) -> None:
-    home = tmp_path / "home"
-    shutil.copytree(built.home, home)
-    with served(Hospital(home, built.keys)) as before:
+@pytest.mark.parametrize("name", ["events", "keystore.db"])
+def test_an_old_back_up_brings_nobody_back(copied: Hospital, database: Database, tmp_path: Path, name: str) -> None:
+    """Of the key store; of the events, which on a server are put back with the ledger that lies beside them."""
+    home = copied.home
+    with served(copied) as before:
         before.score()
-        _back_up(home / name, tmp_path / name)
-        store = EventStore(home / "events.db")
-        erase(home, before.desk.ledger, store, NONE, "ok-1", BY, NOW)
-        store.close()
-    _put_back(home / name, tmp_path / name)
-    with served(before.hospital) as again:
+        before.desk.ledger.keys._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    whole = database.name
+    older = database.fresh(like=whole) if name == "events" else None
+    file = home / ("events.db" if name == "events" else name)
+    if older is None:
+        shutil.copy(file, tmp_path / name)
+    database.use(whole)
+    ledger, store = Ledger(home / "ledger.db"), event_store(home)
+    erase(home, ledger, store, NONE, "ok-1", BY, NOW)
+    store.close()
+    ledger.close()
+    if older is None:
+        for each in home.glob(f"{file.name}*"):
+            each.unlink()
+        shutil.copy(tmp_path / name, file)
+    else:
+        database.use(older)
+    with served(copied) as again:
         assert again.score()["refused"]["code"] == "sealed"
-        assert not _held(home, "ok-1")
+        assert not again.desk.store.has("ok-1")
         assert again.desk.ledger.keys.reference("ok-1") is None
         assert again.score(patient_id="ok-2")["probability"] is not None
-
-
-def _held(home: Path, patient_id: str) -> bool:
-    store = EventStore(home / "events.db")
-    found = store.has(patient_id)
-    store.close()
-    return found
 
 
 def test_rows_of_files_in_the_state_folder_go_too(inside: Inside) -> None:
@@ -298,7 +301,7 @@ def test_the_dossier_holds_everything_and_says_the_rights(inside: Inside) -> Non
     assert _get(inside, "/v1/patients/nobody/dossier").status_code == 404
 
 
-def test_rotation_wraps_again_and_forgets_the_old_key(tmp_path: Path) -> None:
+def test_rotation_wraps_again_and_forgets_the_old_key(apart: Database, tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.db")
     with ledger.writing() as appender:
         appender.append("decision", "d1", {"subject": appender.reference("p1")}, {"margin": 1.5})
