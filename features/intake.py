@@ -29,7 +29,7 @@ from features.lake import Lake
 from features.observing import Observing
 from features.pressure import inverted, reading
 from features.progress import track
-from features.quality import CHECKS, MISSING, Batch, judge, meaning
+from features.quality import CHECKS, ERASED, MISSING, Batch, judge, meaning
 from features.report import Report
 from features.report_page import page
 from features.schema import EVENT_TABLES, TABLES, table
@@ -97,7 +97,7 @@ class Intake:
             events = self._spool(self.source.events(), [name for name in EVENT_TABLES if name not in PERSONAL])
             self._learn()
             held = self._persons_of_lake()
-            births = {self._name(own): birth for own, birth in self.source.births.items()}
+            births = {self._name(own): birth for own, birth in self.source.births.items() if not self._erased(own)}
             self.births = held | {name: birth for name, birth in births.items() if birth or name not in held}
             for spool in track(events, "checking", total=len(events)):
                 self._land(spool)
@@ -126,6 +126,9 @@ class Intake:
     def _name(self, own: str) -> str:
         return own if self.surrogates is None else self.surrogates.of(own)
 
+    def _erased(self, own: str) -> bool:
+        return self.surrogates is not None and self.surrogates.erased(own)
+
     def _close_asides(self) -> None:
         for place in self.asides.values():
             place.close()
@@ -135,9 +138,12 @@ class Intake:
         """Put drafts on disk by table; remember when each visit began and ended."""
         spools = {name: Spool(self.work / "spool" / f"{name}.parquet", name) for name in names}
         for draft in drafts:
-            spools[draft.table].append(draft)
             if self.surrogates is not None and (own := draft.values.get("patient_id")) is not None:
+                if self._erased(str(own)):
+                    self.tally.refused.append(Refusal(draft.table, ERASED, draft.file, draft.row))
+                    continue
                 self.ids.add(str(own))
+            spools[draft.table].append(draft)
             if draft.table == "encounters" and (start := draft.values.get("time")) is not None:
                 end = draft.values.get("end")
                 self.stays[draft.values.get("event_id", "")] = (start, MISSING if end is None else end)

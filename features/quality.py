@@ -150,13 +150,15 @@ CHECKS = (
 )
 """In the order in which a row is asked."""
 
+ERASED = "erased_person"
 UNREADABLE = {
     "unreadable_json": "the line is not a FHIR resource in JSON",
     "malformed_resource": "an element has the wrong shape",
     "unreadable_time": "a time cannot be read",
     "missing_content_id": "the item has no name",
+    ERASED: "it is of a person who was erased; nothing of it is kept",
 }
-"""Reasons of records that could not even become rows."""
+"""Reasons of records that did not even become rows: where they stand is told, not what they say."""
 
 
 def meaning(reason: str) -> str:

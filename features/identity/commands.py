@@ -72,6 +72,24 @@ def replace(
     typer.echo(f"{ids:,} ids are {people:,} people: {out}")
 
 
+@app.command()
+def readmit(
+    value: Annotated[str, typer.Argument(help="The id, as that system has it.")],
+    system: Annotated[str, typer.Option(help="That system.")],
+    home: Home = DEFAULT,
+    key: Key = None,
+) -> None:
+    """Let a person who was erased, and asks for it, be a patient again: the next ingest gives a fresh surrogate."""
+    from features.identity.keyfile import IdentityKeyFile
+    from features.identity.vault import Vault
+
+    known_system(system, "--system")
+    vault = Vault(home / NAME, IdentityKeyFile(key))
+    known = vault.readmit(system, value)
+    vault.close()
+    typer.echo("may be ingested again" if known else "that id was not erased")
+
+
 def _persons(file: Path, system: str) -> Iterator[Person]:
     from features.identity.person import Person
     from features.sources.sheet import Sheet

@@ -30,7 +30,8 @@ def replace(lake: Lake, out: Path, vault: Vault, system: str) -> tuple[int, int]
     out
         The new lake: a folder that is not there yet, or empty.
     system
-        Whose ids the lake holds. An id that the vault does not know becomes a person of its own.
+        Whose ids the lake holds. An id that the vault does not know becomes a person of its own; the
+        rows of one that was erased are left out.
 
     Returns
     -------
@@ -59,7 +60,7 @@ def replace(lake: Lake, out: Path, vault: Vault, system: str) -> tuple[int, int]
     if out.exists():
         out.rmdir()
     fresh.rename(out)
-    return len(surrogates), len(set(surrogates.values()))
+    return len(surrogates), len(set(surrogates.values()) - {None})
 
 
 def settle(lake: Lake, merges: Mapping[str, str]) -> int:
@@ -72,12 +73,13 @@ def settle(lake: Lake, merges: Mapping[str, str]) -> int:
     return len(files)
 
 
-def _surrogates(lake: Lake, vault: Vault, system: str) -> dict[str, str]:
+def _surrogates(lake: Lake, vault: Vault, system: str) -> dict[str, str | None]:
+    """Return what stands for each id of a lake; None for that of an erased person."""
     ids = {str(each) for name in lake.tables() for file in lake.files[name] for each in _ids(file)}
     missing = sorted(each for each in ids if vault.resolve(system, each).patient_id is None)
     if missing:
         vault.learn(Person(system, each.strip()) for each in missing)
-    return {each: vault.resolve(system, each).patient_id or "" for each in ids}
+    return {each: vault.resolve(system, each).patient_id for each in ids}
 
 
 def _ids(file: Path) -> set[str]:
@@ -93,11 +95,16 @@ def _named(file: Path) -> list[str]:
     return [name for name in ("patient_id", "patient") if name in names]
 
 
-def _copy(file: Path, place: Path, surrogates: Mapping[str, str], token: Callable[[str], str] | None = None) -> None:
+def _copy(
+    file: Path, place: Path, surrogates: Mapping[str, str | None], token: Callable[[str], str] | None = None
+) -> None:
     """Copy a file with others in place of its patients; ``token`` says what stands for one in an event's name."""
+    erased = pa.array([own for own, surrogate in surrogates.items() if surrogate is None], pa.string())
     own, writer = _named(file), None
     for batch in pq.ParquetFile(file).iter_batches(_ROWS):
         rows = pa.Table.from_batches([batch])
+        for name in own if len(erased) else ():
+            rows = rows.filter(pc.invert(pc.is_in(rows[name].cast(pa.string()), erased)))
         for name in own:
             ids = rows[name].cast(pa.string()).to_pylist()
             if token is not None and "event_id" in rows.column_names:

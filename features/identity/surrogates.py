@@ -34,12 +34,13 @@ class Surrogates:
     def __init__(self, vault: Vault, system: str, review: Path) -> None:
         self.vault, self.system, self.review = vault, system, review
         self._of: dict[str, str] = {}
+        self._marks = vault.marks()
         self._near: list[Near] = []
 
     def learn(self, persons: Iterable[Person], ids: Iterable[str]) -> None:
         """Match persons with everybody known; an id of which nothing else is said is a person of its own."""
         every = {each.value: each for each in persons}
-        fresh = sorted({*every, *ids} - self._of.keys())
+        fresh = sorted(own for own in {*every, *ids} - self._of.keys() if not self.erased(own))
         if not fresh:
             return
         learnt = self.vault.learn([every.get(each) or Person(self.system, each.strip()) for each in fresh])
@@ -54,6 +55,10 @@ class Surrogates:
             f"identities: {len(self._of):,} ids of {self.system} are {len(set(self._of.values())):,} people; "
             f"to review: {len(set(self._near)):,} ({self.review})"
         )
+
+    def erased(self, own: str) -> bool:
+        """Say whether an id is that of a person who was erased."""
+        return bool(self._marks) and self.vault.mark(self.system, own) in self._marks
 
     def of(self, patient: str) -> str:
         """Return the surrogate of an id that was learnt."""

@@ -2,11 +2,14 @@
 
 An entry is found by its id encrypted under AES-SIV (the same id gives the same bytes, and nobody
 without the key can try ids), what is known of the person stands beside it under AES-256-GCM. A
-surrogate is random and says nothing.
+surrogate is random and says nothing. Of an erased person a mark of each own id stays, HMAC-SHA256
+under a key of its own: it leads to nobody, and the same export read again brings nobody back.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import secrets
 import sqlite3
@@ -27,6 +30,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS ids (token BLOB PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS merges (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, gone TEXT UNIQUE NOT NULL, into_id TEXT NOT NULL, told INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS erased (mark BLOB PRIMARY KEY) WITHOUT ROWID;
 """
 _NONCE = 12
 
@@ -70,6 +74,7 @@ class Vault:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file.touch(mode=0o600)
         self._siv, self._gcm = AESSIV(keys.key("lookup", 64)), AESGCM(keys.key("record", 32))
+        self._mark = keys.key("erased", 32)
         self._db = sqlite3.connect(file, isolation_level=None, timeout=30, check_same_thread=False)
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
             self._db.execute(f"PRAGMA {pragma}")
@@ -86,10 +91,11 @@ class Vault:
 
         A person gets a fresh random surrogate; where entries of several surrogates prove to be one
         person, the one learnt first stands and the others are merged into it. Doing it again
-        changes nothing.
+        changes nothing. Whoever was erased is not learnt.
         """
         known = {person.key: (person, surrogate) for person, surrogate in self._entries()}
-        fresh = {person.key: person for person in persons}
+        marks = self.marks()
+        fresh = {person.key: person for person in persons if not marks or self.mark(*person.key) not in marks}
         merged = {key: _joined(known[key][0], person) if key in known else person for key, person in fresh.items()}
         every = {**{key: person for key, (person, _) in known.items()}, **merged}
         matched = match(every.values())
@@ -135,15 +141,29 @@ class Vault:
         self._db.execute("UPDATE merges SET told = 1 WHERE gone = ?", (gone,))
 
     def forget(self, *patient_ids: str) -> int:
-        """Delete every id that leads to these surrogates, overwritten in the file; return how many there were."""
+        """Delete every id that leads to these surrogates, overwritten in the file; return how many there were.
+
+        A mark of each stays, so that the next ingest leaves the person out.
+        """
         wanted = set(patient_ids)
         wanted |= {gone for gone, into in self._db.execute("SELECT gone, into_id FROM merges") if into in wanted}
-        tokens = [
-            self.token(person.system, person.value) for person, surrogate in self._entries() if surrogate in wanted
-        ]
-        self._db.executemany("DELETE FROM ids WHERE token = ?", [(token,) for token in tokens])
+        own = [person.key for person, surrogate in self._entries() if surrogate in wanted]
+        self._db.executemany("INSERT OR IGNORE INTO erased VALUES (?)", [(self.mark(*key),) for key in own])
+        self._db.executemany("DELETE FROM ids WHERE token = ?", [(self.token(*key),) for key in own])
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        return len(tokens)
+        return len(own)
+
+    def readmit(self, system: str, value: str) -> bool:
+        """Take the mark of an erased person's id away: the person asked to be a patient here again."""
+        return self._db.execute("DELETE FROM erased WHERE mark = ?", (self.mark(system, value),)).rowcount > 0
+
+    def marks(self) -> frozenset[bytes]:
+        """Return the marks of the ids of erased persons."""
+        return frozenset(mark for (mark,) in self._db.execute("SELECT mark FROM erased"))
+
+    def mark(self, system: str, value: str) -> bytes:
+        """Return what stays of an erased person's id: nobody reads it back, and nobody without the key can try ids."""
+        return hmac.new(self._mark, f"{system}\n{value.strip()}".encode(), hashlib.sha256).digest()
 
     def _entries(self) -> Iterator[tuple[Person, str]]:
         for token, sealed in self._db.execute("SELECT token, sealed FROM ids").fetchall():

@@ -226,6 +226,16 @@ def test_from_two_exports_to_a_lake_with_surrogates(tmp_path: Path) -> None:
     vault = Vault(tmp_path / "home" / "identities.db", IdentityKeyFile(key))
     assert ids == [vault.resolve("his", value).patient_id for value in ("001", "002", "003")]
     assert run.invoke(app, [*asked, *common]).exit_code != 0
+    vault.forget(ids[1])
+    asked[-1] = str(tmp_path / "without")
+    assert "3 ids are 2 people" in run.invoke(app, [*asked, *common]).output
+    left = pq.read_table(tmp_path / "without" / "diagnoses")
+    assert (left["code"].to_pylist(), left["patient_id"].to_pylist()) == (["a", "c"], [ids[0], ids[2]])
+    readmit = ["identities", "readmit", "002", "--system", "his", *common]
+    assert [run.invoke(app, readmit).output for _ in range(2)] == [
+        "may be ingested again\n",
+        "that id was not erased\n",
+    ]
 
 
 def test_an_unknown_system_is_named_without_its_rows(tmp_path: Path) -> None:

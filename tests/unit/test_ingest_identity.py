@@ -194,3 +194,29 @@ def test_without_a_system_ids_stay_as_they_are(world: Path) -> None:
     assert set(Lake(world / "lake").read("patients")["patient_id"].to_pylist()) == {"pt-1", "pt-2"}
     assert not (world / "home").exists()
     assert "李" not in said(world / "lake")
+
+
+def test_an_erased_person_does_not_come_back_with_the_same_export(world: Path) -> None:
+    """Nothing is learnt of the person, no row is kept, and the report counts what was left out."""
+    first = both(world)
+    vault = Vault(world / "home" / "identities.db", IdentityKeyFile())
+    gone = str(vault.resolve("his", "H0001").patient_id)
+    assert gone in first.read("encounters", columns=["patient_id"])["patient_id"].to_pylist()
+    assert vault.forget(gone) == 2
+    assert "H0001" not in said_of(world / "home" / "identities.db")
+    for source, folder, system in (("fhir", "emr", "emr"), ("tabular", "his", None)):
+        report = ingest(source, world / folder, world / "again", system=system)
+        rows = {name: count for (name, reason), count in report.quarantined.items() if reason == "erased_person"}
+        assert rows == {"encounters": 1, "patients": 1}
+    assert (vault.resolve("his", "H0001").patient_id, vault.resolve("emr", "pt-1").patient_id) == (None, None)
+    told = said(world / "again")
+    assert not any(word in told for word in PLANTED)
+    assert vault.readmit("his", " H0001 ") and not vault.readmit("his", "H0001")
+    ingest("tabular", world / "his", world / "again")
+    fresh = vault.resolve("his", "H0001").patient_id
+    assert fresh not in (None, gone)
+    vault.close()
+
+
+def said_of(file: Path) -> str:
+    return "".join(each.read_bytes().decode("latin-1") for each in file.parent.glob(f"{file.name}*"))
