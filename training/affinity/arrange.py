@@ -84,7 +84,9 @@ def explore(order: np.ndarray, count: int, values: AffinityValues, seed: int) ->
     if not len(order) or not given.probability:
         return Arranged(order, propensity, 0, np.empty(0, np.int64), False)
     rng = np.random.default_rng(seed)
-    others = np.setdiff1d(np.arange(count), order[:-1])
+    free = np.ones(count, dtype=bool)
+    free[order[:-1]] = False
+    others = np.flatnonzero(free)
     sampled = np.sort(rng.choice(others, min(given.candidates, len(others)), replace=False))
     explored = bool(rng.random() < given.probability)
     drawn = int(rng.choice(sampled))
@@ -92,5 +94,5 @@ def explore(order: np.ndarray, count: int, values: AffinityValues, seed: int) ->
     if explored:
         final[-1] = drawn
     share = given.probability / len(sampled)
-    propensity[-1] = (1 - given.probability) * (final[-1] == order[-1]) + share * bool(np.isin(final[-1], sampled))
+    propensity[-1] = (1 - given.probability) * (final[-1] == order[-1]) + share * bool((sampled == final[-1]).any())
     return Arranged(final, propensity, len(order), sampled, explored)

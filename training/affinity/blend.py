@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from features.errors import InputError
-from training.affinity.columns import columns, names
+from training.affinity.columns import columns, places
 from training.affinity.judged import ndcg
 
 BLEND = "blend.json"
@@ -46,11 +46,11 @@ class Blend:
 
     def added(self, rows: np.ndarray, half_lives: tuple[float, ...]) -> np.ndarray:
         """Return (n, 2) what the columns add to the margin: that of readers, that of newcomers."""
-        every, new = names(half_lives), _new(rows, half_lives)
+        every, new = places(half_lives), _new(rows, half_lives)
         found = np.zeros((len(rows), 2))
         for place, (mix, mine) in enumerate(((self.readers, ~new), (self.newcomers, new))):
             if mix.weight:
-                found[mine, place] = mix.weight * rows[mine, every.index(mix.column)]
+                found[mine, place] = mix.weight * rows[mine, every[mix.column]]
         return found
 
     def groups(self, half_lives: tuple[float, ...]) -> tuple[str, str]:
@@ -107,12 +107,12 @@ def elect(days: Sequence[Day], half_lives: tuple[float, ...]) -> Blend:
 def _elected(days: Sequence[Day], half_lives: tuple[float, ...]) -> Mix:
     if not days:
         return Mix()
-    every = names(half_lives)
+    every = places(half_lives)
     alone = [Mix(0.0, f"popular_{each:g}h", 1.0) for each in half_lives] + [Mix(0.0, "age", -1.0)]
     users, user = np.unique([day.user for day in days], return_inverse=True)
 
     def worth(mix: Mix) -> np.ndarray:
-        place = every.index(mix.column) if mix.column else 0
+        place = every[mix.column] if mix.column else 0
         return np.array(
             [
                 ndcg(
@@ -124,7 +124,7 @@ def _elected(days: Sequence[Day], half_lives: tuple[float, ...]) -> Mix:
         )
 
     simple, theirs = _best(alone, worth)
-    place = every.index(simple.column)
+    place = every[simple.column]
     unit = np.std(np.concatenate([day.margin for day in days])) / max(
         float(np.std(np.concatenate([day.rows[:, place] for day in days]))), 1e-12
     )
@@ -142,4 +142,4 @@ def _best(mixes: Sequence[Mix], worth: Callable[[Mix], np.ndarray]) -> tuple[Mix
 
 
 def _new(rows: np.ndarray, half_lives: tuple[float, ...]) -> np.ndarray:
-    return np.asarray(rows[:, names(half_lives).index("history")] == 0)
+    return np.asarray(rows[:, places(half_lives)["history"]] == 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -67,8 +67,15 @@ def columns(half_lives: tuple[float, ...]) -> tuple[Column, ...]:
     return decayed + _FIXED
 
 
+@functools.cache
 def names(half_lives: tuple[float, ...]) -> tuple[str, ...]:
     return tuple(name for name, *_ in columns(half_lives))
+
+
+@functools.cache
+def places(half_lives: tuple[float, ...]) -> Mapping[str, int]:
+    """Return the place of each column."""
+    return {name: place for place, name in enumerate(names(half_lives))}
 
 
 def peers_columns(half_lives: tuple[float, ...]) -> np.ndarray:
@@ -138,9 +145,8 @@ def rows(sight: Sight, candidates: np.ndarray) -> np.ndarray:
         (n,) places of the items; ranks are among them.
     """
     stage, person = sight.stage, sight.person
-    every = names(stage.half_lives)
-    found = np.full((len(candidates), len(every)), np.nan)
-    column = {name: place for place, name in enumerate(every)}
+    column = places(stage.half_lives)
+    found = np.full((len(candidates), len(column)), np.nan)
 
     def put(name: str, value: np.ndarray | float) -> None:
         found[:, column[name]] = value

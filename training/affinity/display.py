@@ -51,9 +51,11 @@ class Display:
             wanted = {item.content_id for item in offered}
             self.offered[[place for place, item in enumerate(self.items) if item.content_id in wanted]] = True
             self.gate = Gate(self.items)
+            self.ids = np.array([item.content_id for item in self.items], dtype=object)
             self.trained = _widened(stage, items, self.items)
         else:
             self.items, self.offered, self.gate, self.trained = base.items, base.offered, base.gate, base.trained
+            self.ids = base.ids
         self.place = self.trained.catalogue.place
         self.stage = _lived(self.trained, at, touches)
         self.stage.orders, self.stage.shares  # noqa: B018  worked out here, not in the first request

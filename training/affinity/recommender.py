@@ -218,7 +218,7 @@ class Recommender:
         verdict: np.ndarray,
     ) -> Listed:
         final = arranged.order[kept]
-        ids = [display.items[place].content_id for place in candidates]
+        ids = display.ids[candidates].tolist()
         return Listed(
             tuple(display.items[candidates[place]] for place in final),
             self._likely(table[final]),
