@@ -74,6 +74,7 @@ def truth(folder: Path, task: Task, patient_id: np.ndarray, at: np.ndarray) -> n
     """Return the true probability of each landmark, NaN where the simulator gives none."""
     told = pd.read_parquet(folder / "truth" / f"{task.name}.parquet")
     told["at"] = told["at"].astype("datetime64[us, UTC]").astype("int64")
+    told = told[told["at"].isin(np.unique(at))]
     asked = pd.DataFrame({"patient_id": patient_id, "at": at})
     return asked.merge(told, on=["patient_id", "at"], how="left")["probability"].to_numpy()
 
@@ -97,9 +98,15 @@ class Many:
 
 
 def best(many: Many, task: Task, moments: np.ndarray, settings: tuple[dict[str, float], ...], seed: int = 0) -> Any:
-    """Return the booster of the best predictor: one landmark a patient, drawn among ``moments``."""
+    """Return the booster of the best predictor: one landmark a patient, drawn among ``moments``.
+
+    It is kept beside its patients, and taken from there when it is asked for again.
+    """
     import lightgbm
 
+    kept_as = many.folder / f"best_{task.name}.txt"
+    if kept_as.exists():
+        return lightgbm.Booster(model_file=kept_as)
     ids, (at, x) = many.ids, many.at(moments)
     asked = vectors(many.lake, compile_plan((*catalogue(), *task.own), task.cohort.needs), ids, at)
     columns = dict(zip(task.cohort.needs, asked.T))
@@ -131,6 +138,7 @@ def best(many: Many, task: Task, moments: np.ndarray, settings: tuple[dict[str, 
     booster = fitted(setting, np.ones(len(ids), dtype=bool))
     size = f"{setting['num_leaves']} leaves, {booster.best_iteration} trees"
     print(f"  best predictor: {len(ids)} landmarks, {size}, loss {loss(booster):.5f}", flush=True)
+    booster.save_model(kept_as, num_iteration=booster.best_iteration)
     return booster
 
 
@@ -226,7 +234,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=10, help="patients of the best predictor, in units of ours")
     parser.add_argument("--years", type=float, default=3)
     parser.add_argument("--seed", type=int, default=11)
-    parser.add_argument("--keep", type=Path, help="folder to keep the two hospitals in")
+    parser.add_argument("--keep", type=Path, help="folder to keep the two hospitals and the best predictors in")
     parser.add_argument("--out", type=Path, help="file that a line of JSON is added to for every task")
     given = parser.parse_args()
     setting = mechanism(given.mechanism)
