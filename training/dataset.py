@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -154,13 +155,15 @@ class Folds:
                 yield np.flatnonzero(fold != number), np.flatnonzero(fold == number)
 
 
-def dataset(task: Task | str, lake: Lake, overrides: tuple[str, ...] = (), sample: float = 1.0) -> Dataset:
+def dataset(task: Task | str, lake: Lake | Path | str, overrides: tuple[str, ...] = (), sample: float = 1.0) -> Dataset:
     """Return the labelled vectors of a task over a lake.
 
     Parameters
     ----------
     task
-        A task, or its name.
+        A task, its name, or the Python file that declares it.
+    lake
+        A lake, or its folder.
     overrides
         ``section.name=value`` texts, as given to ``--set``.
     sample
@@ -172,8 +175,10 @@ def dataset(task: Task | str, lake: Lake, overrides: tuple[str, ...] = (), sampl
         The lake is too short or too poor, or nobody is eligible.
     """
     from features.build import vectors
+    from features.lake import Lake
     from features.plan import compile_plan
 
+    lake = lake if isinstance(lake, Lake) else Lake(Path(lake))
     task = task_named(task, overrides) if isinstance(task, str) else task
     if not isinstance(task.outcome, FollowedOutcome):
         raise InputError(f"'{task.name}' is not asked of landmarks", where="dataset", remedy="see training run")

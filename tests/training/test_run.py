@@ -32,6 +32,13 @@ def test_a_dataset_says_who_was_left_out(churn):
     assert 0.05 < churn.y.mean() < 0.6
 
 
+def test_a_notebook_gives_the_folder_of_a_lake(churn, sample):
+    again = training.dataset("churn_90d", str(sample / "lake"))
+    assert again.spec.digest == churn.spec.digest and (again.y == churn.y).all()
+    with pytest.raises(InputError, match="there is no such folder"):
+        training.dataset("churn_90d", "nowhere")
+
+
 def test_churn_reads_no_spend_and_nothing_protected(churn):
     groups = set(churn.spec.groups.values())
     assert not groups & {"fees", "age", "sex", "region", "insurance", "eligibility"}
