@@ -58,7 +58,7 @@ class Facts:
     def calibration(self) -> str:
         """The line that makes a margin a risk."""
         line = self.model.get("calibration")
-        return f"affine in log-odds: {line['a']:.4f} x margin {line['b']:+.4f}" if line else "none"
+        return "affine in log-odds" + (f": {line['a']:.4f} x margin {line['b']:+.4f}" if line else "")
 
     @property
     def validity(self) -> str:
