@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from features.instants import DAY
+from training.affinity.blend import BLEND, TREES
 from training.affinity.item import Item
 from training.affinity.readers import Readership
-from training.affinity.recommender import Recommender, spec
+from training.affinity.recommender import ORDER, Recommender, spec
+from training.affinity.state import to_files
 from training.affinity.touches import Touches
 from training.affinity.values import affinity_values
 from training.followup import NEVER
@@ -72,9 +75,21 @@ def readership(items: tuple[Item, ...], users: int, touches: int, seed: int = 0)
 
 def recommender(given: Readership, rounds: int = 60, seed: int = 0) -> Recommender:
     """Return a recommender whose trees were fitted to made-up rows."""
+    scorer, order = trees(rounds, seed)
+    return Recommender.of(scorer, order, given.stage(NOW, affinity_values()), given.items)
+
+
+def saved(given: Readership, folder: Path, rounds: int = 20) -> str:
+    """Write the same as an artefact and return its digest."""
+    scorer, order = trees(rounds)
+    state = to_files(given.stage(NOW, affinity_values()), given.items)
+    return scorer.save(folder, {"figures": {}}, {ORDER: order, BLEND: TREES.text(), **state})
+
+
+def trees(rounds: int = 60, seed: int = 0) -> tuple[Scorer, str]:
+    """Return a head and the model text of a ranker, fitted to made-up rows."""
     import lightgbm
 
-    values = affinity_values()
     columns = spec(("health_education",))
     rng = np.random.default_rng(seed)
     x = rng.gamma(2.0, 1.0, (4000, len(columns.names)))
@@ -94,5 +109,4 @@ def recommender(given: Readership, rounds: int = 60, seed: int = 0) -> Recommend
         bands=(0.2, 0.5, 0.8),
         calibration=(1.0, 0.0),
     )
-    order = booster(wanted, "regression").model_to_string()
-    return Recommender.of(scorer, order, given.stage(NOW, values), given.items)
+    return scorer, booster(wanted, "regression").model_to_string()
