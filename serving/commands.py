@@ -22,8 +22,16 @@ def add(app: typer.Typer) -> None:
     app.command()(retention)
 
 
-def replay(decision: str, home: Home = DEFAULT) -> None:
-    """Make a recorded decision again; exit 1 where anything differs, 2 where it is impossible."""
+def replay(
+    decision: str,
+    home: Home = DEFAULT,
+    identity: Annotated[str, typer.Option(help="Who reads it.")] = "compliance",
+) -> None:
+    """Make a recorded decision again, on record; exit 1 where anything differs, 2 where it is impossible."""
+    import time
+    import uuid
+
+    from features import instants
     from features.errors import InputError
     from serving.ledger import Ledger
     from serving.replay import replay as again
@@ -36,6 +44,9 @@ def replay(decision: str, home: Home = DEFAULT) -> None:
         raise InputError("no such decision", where="replay", remedy="give a decision_id of this state folder")
     made = again(entry, home, store, serving())
     store.close()
+    with ledger.writing() as appender:
+        read = {"principal": identity, "decision_id": entry.id, "verdict": made.verdict}
+        appender.append("replay", uuid.uuid4().hex, read | {"at": instants.iso(time.time_ns() // 1000)}, {})
     ledger.close()
     for each in made.differs:
         typer.echo(f"{each['what']}: recorded {each['recorded']}, replayed {each['replayed']}")

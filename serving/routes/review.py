@@ -12,7 +12,7 @@ from serving.replay import replay
 from serving.review.decision import decision_page
 from serving.review.pages import form_fields, page, sheet
 from serving.route import FORM, Call, Route
-from serving.routes.decisions import recorded, shown
+from serving.routes.decisions import recorded, said_why, shown
 from serving.sessions import COOKIE
 
 LATEST = 25
@@ -25,7 +25,7 @@ async def index(call: Call) -> Response:
 
 
 async def decision(call: Call) -> Response:
-    entry = await call.desk.run(recorded, call.desk, call.principal, call.path("id"))
+    entry = await call.desk.run(recorded, call.desk, call.principal, call.path("id"), reason=said_why(call))
     made = await call.desk.run(replay, entry, call.desk.home, call.desk.store, call.desk.settings)
     return decision_page(call.http, shown(entry), made, _token(call))
 
@@ -84,7 +84,16 @@ def _token(call: Call) -> str:
 _PAGE: dict[str, Any] = {"gives": "text/html"}
 ROUTES = (
     Route("GET", "/review", "review", index, "The latest decisions", **_PAGE),
-    Route("GET", "/review/decisions/{id}", "review", decision, "One decision as a page", statuses=(404,), **_PAGE),
+    Route(
+        "GET",
+        "/review/decisions/{id}",
+        "review",
+        decision,
+        "One decision as a page",
+        statuses=(404, 422),
+        headers=("X-Access-Reason",),
+        **_PAGE,
+    ),
     Route("GET", "/review/review.css", "review", style, "The pages' style sheet", gives="text/css"),
     Route(
         "POST",

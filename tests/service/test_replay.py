@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from serving import approvals
+from serving.__main__ import app
 from tests.service.conftest import put_forward, scorer_of
 from tests.service.databases import Database
 from tests.service.inside import Inside, made, served
@@ -165,6 +167,14 @@ def _anything(rng: np.random.Generator) -> dict[str, Any]:
     value = float(np.round(rng.uniform(low, high), 1))
     lab = {"code_system": "LOINC", "code": code, "value": value, "unit": unit}
     return event | lab | {"table": "observations", "event_id": f"o{rng.integers(30)}"}
+
+
+def test_the_command_replays_on_record(inside: Inside) -> None:
+    asked = ["replay", inside.score(patient_id="ok-3")["decision_id"], "--home", str(inside.hospital.home)]
+    done = CliRunner().invoke(app, [*asked, "--identity", "auditor"])
+    assert (done.exit_code, done.output.strip().endswith("equal")) == (0, True)
+    entry = inside.desk.ledger.latest("replay", 1)[0]
+    assert (entry.header["principal"], entry.header["verdict"]) == ("auditor", "equal")
 
 
 def test_a_thousand_random_decisions_replay(inside: Inside, tmp_path: Path) -> None:

@@ -103,6 +103,9 @@ def test_a_sealed_patient_has_no_score_and_no_reader(inside: Inside) -> None:
     assert inside.desk.ledger.latest("read", 1)[0].header["reason"] == "complaint 7"
     listed = _get(inside, "/v1/decisions?patient_id=ok-1").json()["decisions"]
     assert {row["patient_id"] for row in listed} == {None}
+    assert _get(inside, f"/review/decisions/{decision['decision_id']}").status_code == 403
+    page = _get(inside, f"/review/decisions/{decision['decision_id']}", **{"X-Access-Reason": "complaint 8"})
+    assert (page.status_code, inside.desk.ledger.latest("read", 1)[0].header["reason"]) == (200, "complaint 8")
     assert _get(inside, "/v1/patients/ok-1/dossier").json()["error"]["code"] == "reason_required"
 
 
