@@ -54,6 +54,6 @@ def iso(instant: int) -> str:
     return moment(instant).isoformat()
 
 
-def local(text: str) -> str:
-    """Return the day of an RFC 3339 time as the hospital's calendar has it (params.timezone)."""
-    return datetime.fromisoformat(text).astimezone(general().zone).date().isoformat()
+def day(text: str, zone: ZoneInfo) -> str:
+    """Return the day that an RFC 3339 time falls on in a zone."""
+    return datetime.fromisoformat(text).astimezone(zone).date().isoformat()

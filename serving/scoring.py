@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from features import instants
+from features.params import general
 from serving.models import Served
 from serving.reasons import Choice, choose, group_names, templates
 from training.explanation import Explanation
 from training.scorer import explain_together
 
 Origin = Mapping[str, Any]
+_ZONE = general().zone
 _NO_EVENT: Origin = {"event_id": None, "time": None, "known_at": None, "source": None, "n": None}
 
 
@@ -84,7 +86,7 @@ def _worded(choice: Choice, fields: Mapping[str, Any], audience: str) -> dict[st
         return {**template.reason(), "template": template.name}
     behind = [value for value in fields["values"] if value["group"] == choice.group and value["value"] is not None]
     most = max(behind, key=lambda value: abs(fields["contributions"][value["feature"]]))
-    day = instants.local(most["time"]) if most["time"] else ""
+    day = instants.day(most["time"], _ZONE) if most["time"] else ""
     unit = "" if most["unit"] == "1" else most["unit"]
     number = f"{most['value']:.4g}" if abs(most["value"]) < 10_000 else f"{most['value']:.0f}"
     shown = {"value": f"{number} {unit}".strip()}
