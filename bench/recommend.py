@@ -20,11 +20,13 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+import pyarrow as pa
 
 from features.instants import DAY
 from tests.training.toys import NOW, catalogue, readership, recommender
 from training.affinity.columns import Sight, rows
 from training.affinity.display import Display
+from training.affinity.lists import ASKED, lists
 from training.affinity.person import Person
 from training.affinity.recommender import Recommender
 from training.affinity.safety import Reader
@@ -79,6 +81,24 @@ def _person(display: Display, number: int) -> tuple[Person, Reader]:
     return display.person(history, NOW, reader.age, reader.conditions), reader
 
 
+def _asked(items: int, start: int, count: int) -> pa.RecordBatch:
+    """Return some patients as `lists` takes them, each with READ touches."""
+    rng = np.random.default_rng(start)
+    return pa.RecordBatch.from_pylist(
+        [
+            {
+                "patient_id": f"p{start + number:07d}",
+                "content_ids": [f"c{place:06d}" for place in rng.integers(0, items, READ)],
+                "times": (NOW - rng.integers(1, 60 * DAY, READ)).tolist(),
+                "age": float(rng.integers(20, 90)),
+                "conditions": ["diabetes"],
+            }
+            for number in range(count)
+        ],
+        schema=ASKED,
+    )
+
+
 def _ask(made: Recommender, display: Display, number: int, explain: bool) -> None:
     person, reader = _person(display, number)
     made.recommend(display, person, reader, NOW, 10, number, explain=explain)
@@ -108,9 +128,10 @@ def _batch(patients: int, items: int) -> None:
     made, display = _world(items)
     begun = time.process_time()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for number in range(patients):
-        _ask(made, display, number, False)
+    asked = (_asked(items, start, min(READ, patients - start)) for start in range(0, patients, READ))
+    shown = sum(batch.num_rows for batch in lists(made, display, asked, NOW, 10))
     seconds = time.process_time() - begun
+    assert shown == 10 * patients
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     print(f"batch: {patients:,} patients x {items:,} items, {patients / seconds:,.0f} patients/s, {grown:.0f} MB more")
     given = readership(catalogue(items), patients, 30 * patients)
