@@ -15,9 +15,8 @@ import numpy as np
 from features.errors import InputError
 from training.dataset import Dataset
 from training.evaluate import evaluate, flat
-from training.landmarked import TooFew, judged
+from training.landmarked import judged
 from training.run import Trained, provenance, set_by
-from training.split import PARTS
 from training.tracking import NO_ARTEFACT, Run, Source, record
 
 FILE = "estimator.py"
@@ -49,9 +48,6 @@ def run_estimator(
         There is no such function, it makes no classifier, or the fit fails.
     """
     size = judged(data, overrides)
-    for part in PARTS:
-        if len(np.unique(data.rows(part)[1])) < 2:
-            raise TooFew(data, f"the {part} part holds one class only; {size.text}")
     model = made(named)
     kind = f"{type(model).__module__.partition('.')[0]}.{type(model).__name__}"
     train, test = data.parts.rows("train"), data.parts.rows("test")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,10 @@ class Fitted:
     trials: tuple[Trial, ...] = ()
     held: tuple[np.ndarray, np.ndarray] | None = None
     sections: Mapping[str, Any] = field(default_factory=dict)
+
+    def keeping(self, files: Mapping[str, str]) -> Fitted:
+        """Return the same with further texts for the artefact."""
+        return replace(self, files={**self.files, **files})
 
 
 def bands(probability: np.ndarray, quantiles: tuple[float, float, float]) -> tuple[float, float, float]:

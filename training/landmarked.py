@@ -30,12 +30,21 @@ class TooFew(InputError):
 
 
 def judged(data: Dataset, overrides: tuple[str, ...] = ()) -> SampleSize:
-    """Return the verdict on the number of patients and events, or raise TooFew where the task is refused."""
+    """Return the verdict on the number of patients and events.
+
+    Raises
+    ------
+    TooFew
+        The task is refused on this data, or a part of the split holds one class only.
+    """
     x, _, _ = data.rows("train")
     asked = data.task.inputs, data.spec.names, model_values(overrides)
     found = sample_size(*data.count(), parameters(*asked, x if len(x) else data.x))
     if found.verdict == "refused":
         raise TooFew(data, found.text)
+    for part in PARTS:
+        if len(np.unique(data.rows(part)[1])) < 2:
+            raise TooFew(data, f"the {part} part holds one class only; {found.text}")
     return found
 
 
@@ -50,15 +59,10 @@ def fit(data: Dataset, overrides: tuple[str, ...] = (), trials: int = 0, storage
     Raises
     ------
     TooFew
-        Below the criteria of ``training.sample_size``.
-    InputError
-        A part of the split holds one class only.
+        Below the criteria of ``training.sample_size``, or a part of the split holds one class only.
     """
     size = judged(data, overrides)
     task, names, values = data.task, data.spec.names, model_values(overrides)
-    for part in PARTS:
-        if len(np.unique(data.rows(part)[1])) < 2:
-            raise TooFew(data, f"the {part} part holds one class only; {size.text}")
     x, y, patient = data.rows("train")
     weight = data.weight[data.parts.rows("train")]
     judging = section("evaluation", EvaluationValues, overrides)

@@ -75,49 +75,49 @@ def run(
         An unknown task, a lake that cannot serve it, too few patients (the numbers are named).
     """
     task = task_named(name, overrides)
-    taken = {"--estimator": estimator, "--trials": trials} if task.kind not in ("churn", "incident") else {}
-    for option, given in taken.items():
-        if given:
-            raise InputError(f"takes no {option}", where=f"training run {name}", remedy="leave it out")
-    if not 0 < sample <= 1:
-        raise InputError("is no share of the patients", where=f"--sample {sample:g}", remedy="0.05, say")
-    declared = {FILE: text_of(name)} if text_of(name) else {}
-    source = tracking.Source("none", "none")
+    _takes(task, {"--estimator": estimator, "--trials": trials}, sample)
+    kept = {FILE: text_of(name)} if text_of(name) else {}
     if task.kind == "prevalent":
         from training.screening import fit_self_test
 
         fitted = fit_self_test(task, overrides)
-    else:
-        if lake is None:
-            raise InputError("no lake given", where=f"training run {name}", remedy="add --lake FOLDER")
-        from features.lake import Lake
+        return record(fitted.keeping(kept), tracking.Source("none", "none"), overrides, sample)
+    if lake is None:
+        raise InputError("no lake given", where=f"training run {name}", remedy="add --lake FOLDER")
+    from features.lake import Lake
 
-        opened = Lake(lake)
-        source = tracking.Source(lake.resolve().name, opened.digest, opened.manifest, path=str(lake.resolve()))
-        if task.kind == "rule":
-            from training.ruled import run_rule
+    opened = Lake(lake)
+    if task.kind == "rule":
+        from training.ruled import run_rule
 
-            return run_rule(task, opened)
-        if task.kind == "affinity":
-            from training.affinity.learn import fit_affinity
+        return run_rule(task, opened)
+    source = tracking.Source(lake.resolve().name, opened.digest, opened.manifest, path=str(lake.resolve()))
+    if task.kind == "affinity":
+        from training.affinity.learn import fit_affinity
 
-            fitted = fit_affinity(task, opened, overrides)
-        else:
-            from training.dataset import dataset
-            from training.landmarked import fit
+        return record(fit_affinity(task, opened, overrides).keeping(kept), source, overrides, sample)
+    from training.dataset import dataset
 
-            data = dataset(task, opened, overrides, sample)
-            if estimator:
-                from training.estimator import run_estimator
+    data = dataset(task, opened, overrides, sample)
+    if estimator:
+        from training.estimator import run_estimator
 
-                return run_estimator(data, estimator, source, overrides, declared)
-            fitted = fit(data, overrides, trials, storage, study)
-            fitted = replace(fitted, files={**fitted.files, **declared})
-            fitted = replace(fitted, notes=(*fitted.notes, *_codeless(opened, task, data.spec.names)))
-            from training.assessment import assess
+        return run_estimator(data, estimator, source, overrides, kept)
+    from training.assessment import assess
+    from training.landmarked import fit
 
-            return record(fitted, source, overrides, sample, assess(data, fitted, opened, overrides))
-    return record(fitted, source, overrides, sample)
+    fitted = fit(data, overrides, trials, storage, study).keeping(kept)
+    fitted = replace(fitted, notes=(*fitted.notes, *_codeless(opened, task, data.spec.names)))
+    return record(fitted, source, overrides, sample, assess(data, fitted, opened, overrides))
+
+
+def _takes(task: Task, options: dict[str, object], sample: float) -> None:
+    """Refuse a share that is none, and an option that only tasks of landmarks take."""
+    if not 0 < sample <= 1:
+        raise InputError("is no share of the patients", where=f"--sample {sample:g}", remedy="0.05, say")
+    for option, given in options.items():
+        if given and task.kind not in ("churn", "incident"):
+            raise InputError(f"takes no {option}", where=f"training run {task.name}", remedy="leave it out")
 
 
 def record(
