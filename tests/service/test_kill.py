@@ -65,9 +65,11 @@ class Load:
 
 
 def _workers(running: Running) -> list[psutil.Process]:
-    """Return the processes that answer: those that hold the key store open."""
+    """Return the processes that answer: those that hold the key store open; there is one at least."""
     tree = psutil.Process(running.process.pid).children(recursive=True)
-    return [each for each in tree if any(file.path.endswith("keystore.db") for file in each.open_files())]
+    found = [each for each in tree if any(file.path.endswith("keystore.db") for file in each.open_files())]
+    assert found
+    return found
 
 
 def test_what_was_answered_is_on_record(database: Database, tmp_path: Path) -> None:
