@@ -71,6 +71,13 @@ class Catalogue:
         return len(self.ids)
 
     @functools.cached_property
+    def by_topic(self) -> csr_array:
+        """(topics, items) the same as ``topics``, by topic."""
+        from scipy.sparse import csr_array
+
+        return csr_array(self.topics.T)
+
+    @functools.cached_property
     def worded(self) -> np.ndarray:
         """(items,) True where there is a title or a topic."""
         return np.diff(self.words.indptr) > 0

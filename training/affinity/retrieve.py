@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from training.affinity.columns import Sight
+from training.affinity.gathered import Gathered
 from training.affinity.values import AffinityValues
 
 
@@ -32,7 +33,9 @@ def retrieve(sight: Sight, allowed: np.ndarray, values: AffinityValues) -> np.nd
         chosen[_leading(newest, allowed & (mine > 0), quota.origin)] = True
     weekly = popular[-1]
     if stage.catalogue.topic_names and sight.held.any():
-        chosen[_leading(weekly, allowed & (stage.catalogue.topics @ sight.held > 0), quota.clinical)] = True
+        about = np.zeros(len(allowed), dtype=bool)
+        about[Gathered.of(stage.catalogue.by_topic, np.flatnonzero(sight.held)).column] = True
+        chosen[_leading(weekly, allowed & about, quota.clinical)] = True
     if sight.segments:
         chosen[_best(stage.segments.items[0][sight.segments].sum(axis=0), allowed, quota.segment)] = True
     missing = quota.least - int(chosen.sum())
