@@ -82,7 +82,7 @@ def assess(data: Dataset, fitted: Fitted, lake: Lake, overrides: tuple[str, ...]
     curve = CalibrationCurve(y, probability, draw)
     groups = strata(lake, patient, data.at[test])
     cut = operating_point(data, fitted, probability, values)
-    disease, read = data.task.kind == "incident", data.task.inputs.protected
+    disease = data.task.kind == "incident"
     files: dict[str, str] = {}
 
     def reasons() -> dict[str, Any]:
@@ -103,7 +103,7 @@ def assess(data: Dataset, fitted: Fitted, lake: Lake, overrides: tuple[str, ...]
         "curvature": curve.curvature,
         "decision_curve": lambda: [asdict(each) for each in decision_curve(y, probability, draw)],
         "fairness": lambda: [
-            asdict(each) for each in judge(y, probability, patient, groups, cut, values, weight, disease, read)
+            asdict(each) for each in judge(y, probability, patient, groups, cut, values, weight, disease)
         ],
         "leaks": lambda: [asdict(each) for each in alarms.leaks(data.spec.names, *_known(data))],
         "shuffled": lambda: alarms.shuffled(data, refit, values),
