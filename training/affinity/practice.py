@@ -121,12 +121,20 @@ def folded(given: Readership, end: int, every: int, seed: int, hidden: float) ->
     """Return what was known before an instant as if it were one step earlier, and a part of it still to come.
 
     For lakes whose times do not tell pairs apart: a random share of the pairs, and all pairs of a share of
-    the items, are put behind the cut ``end - every``.
+    the items, are put behind the cut ``end - every``. Items that nobody has touched by the end are left out, since
+    here nobody can; the items taken for new are as many and of the ages that those are.
     """
     touches, rng = given.touches, np.random.default_rng(seed)
     past = touches.before(end)
     pairs, row = np.unique(touches.pair[past], return_inverse=True)
-    cold = rng.random(len(touches.items)) < hidden / 2
+    touched = np.bincount(touches.item[past], minlength=len(touches.items)) > 0
+    untouched = np.flatnonzero(~touched & (touches.born < end))
+    share = max(hidden / 2, len(untouched) / max(int((touches.born < end).sum()), 1))
+    cold = touched & (rng.random(len(touches.items)) < share)
+    born = np.where(touches.born < end, touches.born - every, touches.born)
+    if len(untouched):
+        born[cold] = rng.choice(touches.born[untouched], int(cold.sum())) - every
+        born[untouched] = np.iinfo(np.int64).max
     later = (rng.random(len(pairs)) < HIDDEN_PAIRS) | cold[pairs % len(touches.items)]
     time = np.where(later[row], end - every, touches.time[past] - every)
     order = np.argsort(time, kind="stable")
@@ -140,6 +148,6 @@ def folded(given: Readership, end: int, every: int, seed: int, hidden: float) ->
             time=time[order],
             known=time[order],
             weight=touches.weight[past],
-            born=np.where(touches.born < end, touches.born - every, touches.born),
+            born=born,
         ),
     )
