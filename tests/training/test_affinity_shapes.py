@@ -135,6 +135,16 @@ def test_tags_without_times_and_cold_items(tmp_path, made):
     assert fresh["user_days"] > 20 and fresh["recall20_gain"]["value"] > 0
 
 
+def test_items_that_are_all_new_are_ranked_before_those_that_nobody_wants_now(tmp_path, made):
+    new = np.random.default_rng(3).random(len(made["topic"])) < 0.3
+    time = np.where(new[made["item"]], START + 5 * DAY, START)
+    rows = {"patient_id": names("p", made["user"]), "content_id": names("c", made["item"]), "time": time}
+    born = np.where(new, START + 4 * DAY, START - 30 * DAY)
+    found = roll(write(tmp_path, rows, said(made) | {"published_at": born}), "2024-01-05", "2024-01-08")
+    overall = found.report["overall"]
+    assert overall["ndcg10"]["value"] > 0.4 and overall["ndcg10_baselines"]["popular_3h"] == 0
+
+
 def test_the_command_writes_predictions_and_figures(tmp_path, made):
     rows = {"patient_id": names("p", made["user"]), "content_id": names("c", made["item"]), "time": made["time"]}
     write(tmp_path / "lake", rows)
