@@ -183,21 +183,22 @@ def _best_penalty(
 ) -> float:
     """Return the penalty with the least log loss over folds of patients.
 
-    At most :data:`_SEARCHED` rows are searched, whole patients drawn; the penalty, which stands
-    against a sum over rows, is scaled to their number.
+    Of the patients with an event, and of those without, at most :data:`_SEARCHED` rows each are searched, whole
+    patients drawn and weighed by how few were: where events are rare, it is they that part the penalties.
     """
     penalties, folds = sorted(values.logistic.penalties, reverse=True), values.logistic.folds
     if len(penalties) == 1:
         return penalties[0]
-    some = draw(patient_id, f"search-{values.seed}") < _SEARCHED / len(y)
-    share = some.mean()
+    ill = np.isin(patient_id, patient_id[y == 1])
+    share = np.where(ill, *(min(1.0, _SEARCHED / max(int(each.sum()), 1)) for each in (ill, ~ill)))
+    some, weight = draw(patient_id, f"search-{values.seed}") < share, weight / share
     fold = np.minimum((draw(patient_id, f"penalty-{values.seed}") * folds).astype(int), folds - 1)
     losses = dict.fromkeys(penalties, 0.0)
     for held in range(folds):
         train, valid = some & (fold != held), some & (fold == held)
         beta = None
         for penalty in penalties:
-            beta = penalised(design[train], y[train], penalty * share, beta, weight[train])
+            beta = penalised(design[train], y[train], penalty, beta, weight[train])
             losses[penalty] += float(weight[valid] @ log_loss(y[valid], design[valid] @ beta))
     return min(penalties, key=lambda each: losses[each])
 
