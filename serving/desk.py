@@ -38,7 +38,7 @@ from serving.watchman import Exceeded, Watchman
 
 Given = ParamSpec("Given")
 Found = TypeVar("Found")
-_TURNS = 5
+_TURNS = 20
 """How often work is run again because a consent changed before it was recorded."""
 
 
