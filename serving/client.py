@@ -20,11 +20,10 @@ import orjson
 from pydantic import BaseModel
 
 from serving.job_schemas import JobAnswer
-from serving.patient_schemas import Change, ContentAnswer, ProfileAnswer, ResolveAnswer
+from serving.patient_schemas import Change, ConsentAnswer, ContentAnswer, ProfileAnswer, ResolveAnswer
 from serving.record_schemas import DecisionsAnswer, DossierAnswer, ErasureAnswer, MeAnswer, ReplayAnswer
 from serving.schemas import (
     BatchAnswer,
-    ConsentAnswer,
     DecisionRecord,
     EventsAnswer,
     ModelsAnswer,

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from features.params import general
 from serving.changes import Kind
-from serving.schemas import Instant, Name, Purpose, Receipt, Refused, Request, Text, one_of
+from serving.schemas import Instant, Name, Purpose, Receipt, Refused, Request, Surrogate, Text, one_of
 
 
 class Query(BaseModel):
@@ -132,6 +142,48 @@ _SYSTEMS = general().identity_systems
 System = Annotated[
     str, StringConstraints(strict=True), one_of(_SYSTEMS), WithJsonSchema({"type": "string", "enum": list(_SYSTEMS)})
 ]
+
+
+class ConsentRequest(Request):
+    """A consent as it now stands; or, without ``granted_at``, a withdrawal or an objection alone."""
+
+    consent_id: Annotated[
+        Surrogate | None, Field(description="absent: the consent under that evidence, or the latest for the purpose")
+    ] = None
+    patient_id: Surrogate
+    purpose: Purpose
+    withdrawn_at: Instant | None = None
+    automated_decision: Literal["allowed", "objected"] = "allowed"
+    granted_at: Annotated[
+        Instant | None, Field(description="needs method, evidence_ref, notice_version and separate beside it")
+    ] = Field(None, validate_default=True)
+    basis: Text = "consent"
+    categories: Annotated[list[Text], Field(max_length=50)] = Field(default_factory=list)
+    method: Text | None = Field(None, validate_default=True)
+    evidence_ref: Text | None = Field(None, validate_default=True)
+    notice_version: Text | None = Field(None, validate_default=True)
+    notice_hash: Text | None = None
+    separate: bool | None = Field(None, validate_default=True)
+    guardian: bool = False
+
+    @field_validator("granted_at", "method", "evidence_ref", "notice_version", "separate")
+    @classmethod
+    def _said(cls, given: Any, met: ValidationInfo) -> Any:
+        """Demand what proves a consent, unless it is only taken back."""
+        before = met.data
+        back = before.get("withdrawn_at") is not None or before.get("automated_decision") == "objected"
+        if given is None and (before.get("granted_at") is not None or (met.field_name == "granted_at" and not back)):
+            raise PydanticCustomError("missing", "field required")
+        return given
+
+
+class ConsentAnswer(BaseModel):
+    """The consent as it now stands on record."""
+
+    consent_id: str
+    version: int
+    result: Literal["stored", "duplicate"]
+    known_at: str
 
 
 class OwnId(Request):

@@ -15,9 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationInfo,
     WithJsonSchema,
-    field_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -129,39 +127,6 @@ class EventsRequest(Request):
     """Events as JSON; the same objects, one a line, are taken as NDJSON."""
 
     events: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=_LIMITS.events_limit)]
-
-
-class ConsentRequest(Request):
-    """A consent as it now stands; or, without ``granted_at``, a withdrawal or an objection alone."""
-
-    consent_id: Annotated[
-        Surrogate | None, Field(description="absent: the consent under that evidence, or the latest for the purpose")
-    ] = None
-    patient_id: Surrogate
-    purpose: Purpose
-    withdrawn_at: Instant | None = None
-    automated_decision: Literal["allowed", "objected"] = "allowed"
-    granted_at: Annotated[
-        Instant | None, Field(description="needs method, evidence_ref, notice_version and separate beside it")
-    ] = Field(None, validate_default=True)
-    basis: Text = "consent"
-    categories: Annotated[list[Text], Field(max_length=50)] = Field(default_factory=list)
-    method: Text | None = Field(None, validate_default=True)
-    evidence_ref: Text | None = Field(None, validate_default=True)
-    notice_version: Text | None = Field(None, validate_default=True)
-    notice_hash: Text | None = None
-    separate: bool | None = Field(None, validate_default=True)
-    guardian: bool = False
-
-    @field_validator("granted_at", "method", "evidence_ref", "notice_version", "separate")
-    @classmethod
-    def _said(cls, given: Any, met: ValidationInfo) -> Any:
-        """Demand what proves a consent, unless it is only taken back."""
-        before = met.data
-        back = before.get("withdrawn_at") is not None or before.get("automated_decision") == "objected"
-        if given is None and (before.get("granted_at") is not None or (met.field_name == "granted_at" and not back)):
-            raise PydanticCustomError("missing", "field required")
-        return given
 
 
 class Receipt(BaseModel):
@@ -381,15 +346,6 @@ class SelfTestAnswer(Decision):
     note_zh: str
     note_en: str
     advice: Advice | None
-
-
-class ConsentAnswer(BaseModel):
-    """The consent as it now stands on record."""
-
-    consent_id: str
-    version: int
-    result: Literal["stored", "duplicate"]
-    known_at: str
 
 
 class Item(BaseModel):

@@ -13,9 +13,9 @@ from serving.appender import Appender
 from serving.changes import announce
 from serving.consent import granted, known
 from serving.once import Once
+from serving.patient_schemas import ConsentAnswer, ConsentRequest
 from serving.problem import Problem
 from serving.route import Call, Route, answer, packed
-from serving.schemas import ConsentAnswer, ConsentRequest
 
 if TYPE_CHECKING:
     from serving.desk import Desk

@@ -8,8 +8,9 @@ import httpx
 import orjson
 import pytest
 
+from serving.patient_schemas import ConsentAnswer
 from serving.routes.events import QUARANTINE
-from serving.schemas import ConsentAnswer, EventsAnswer
+from serving.schemas import EventsAnswer
 from tests.service.conftest import CLOCK, Running
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
