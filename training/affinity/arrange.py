@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit, types
 
 from training.affinity.catalogue import Catalogue
 from training.affinity.gathered import Gathered
@@ -46,24 +47,41 @@ def spread(
     reach = min(len(score), 4 * k + 10)
     head = np.argpartition(-score, reach - 1)[:reach] if reach < len(score) else np.arange(len(score))
     head = head[np.lexsort((head, -score[head]))]
-    about = Gathered.of(catalogue.topics, candidates[head]).dense()
+    about = Gathered(catalogue.topics, candidates[head]).dense()
     layers = catalogue.facets["layer"][candidates[head]]
     shared, many = about @ about.T, about.sum(axis=1)
     alike = shared / np.maximum(many[:, None] + many[None, :] - shared, 1)
     alike += (layers[:, None] == layers[None, :]) & (layers >= 0)
-    worth = score[head].copy()
-    left = np.ones(len(head), dtype=bool)
     cap = max(1, round(values.repeat_cap * k / 10)) if k > 1 else 1
-    shown = np.zeros(about.shape[1])
-    order: list[int] = []
-    while len(order) < min(k, len(head)):
-        fresh = left & (about @ (shown >= cap) == 0)
-        best = int(np.argmax(np.where(fresh if fresh.any() else left, worth, -np.inf)))
-        order.append(best)
+    return np.asarray(head[_greedy(score[head], alike, about, min(k, len(head)), cap, values.diversity)])
+
+
+@njit(
+    types.int64[::1](
+        types.float64[::1], types.float64[:, ::1], types.float64[:, ::1], types.int64, types.int64, types.float64
+    ),
+    cache=True,
+    nogil=True,
+)
+def _greedy(score, alike, about, k, cap, diversity):  # type: ignore[no-untyped-def]
+    """Return (k,) places: each the best left, less ``diversity`` times what is alike before; capped topics last."""
+    worth, shown = score.copy(), np.zeros(about.shape[1])
+    left, order = np.ones(len(score), np.bool_), np.empty(k, np.int64)
+    for slot in range(k):
+        best, best_fresh = -1, False
+        for place in range(len(score)):
+            if not left[place]:
+                continue
+            fresh = True
+            for topic in range(about.shape[1]):
+                fresh &= not (about[place, topic] > 0 and shown[topic] >= cap)
+            if best < 0 or (fresh and not best_fresh) or (fresh == best_fresh and worth[place] > worth[best]):
+                best, best_fresh = place, fresh
+        order[slot] = best
         left[best] = False
         shown += about[best]
-        worth -= values.diversity * alike[best]
-    return head[order]
+        worth -= diversity * alike[best]
+    return order
 
 
 def explore(order: np.ndarray, count: int, values: AffinityValues, seed: int) -> Arranged:

@@ -111,14 +111,15 @@ class Sight:
     @functools.cached_property
     def near(self) -> np.ndarray:
         """(items,) cosine of each item's text with the profile."""
-        return np.asarray(self.stage.text @ self.profile)
+        said = np.flatnonzero(self.profile)
+        return Gathered(self.stage.by_word, said).total(self.profile[said])
 
     @functools.cached_property
     def latest(self) -> np.ndarray:
         return self._profile(self.person.history[-RECENT:])
 
     def _profile(self, history: np.ndarray) -> np.ndarray:
-        found = Gathered.of(self.stage.text, history[-100:]).total()
+        found = Gathered(self.stage.text, history[-100:]).total()
         return found / max(np.sqrt((found**2).sum()), 1e-12)
 
     @functools.cached_property
@@ -199,15 +200,15 @@ def _put_topic(put: Put, sight: Sight, candidates: np.ndarray) -> None:
     if not len(history):
         return
     if catalogue.words.nnz:
-        text = Gathered.of(stage.text, candidates)
+        text = Gathered(stage.text, candidates)
         worded = catalogue.worded[candidates]
         near = sight.near[candidates]
         put("text", np.where(worded, near, np.nan))
         put("text_rank", np.where(worded, ranked(near), np.nan))
         put("text_recent", np.where(worded, text.dot(sight.latest), np.nan))
     if catalogue.topic_names:
-        read = Gathered.of(catalogue.topics, history).total() / len(history)
-        about = Gathered.of(catalogue.topics, candidates)
+        read = Gathered(catalogue.topics, history).total(1 / len(history))
+        about = Gathered(catalogue.topics, candidates)
         many = about.filled()
         put("topic", np.where(many > 0, about.dot(read) / np.maximum(many, 1), np.nan))
     count, lift = _preference(stage.origin, stage.shares["origin"], history, candidates)
@@ -219,7 +220,7 @@ def _put_topic(put: Put, sight: Sight, candidates: np.ndarray) -> None:
 
 def _put_clinical(put: Put, sight: Sight, candidates: np.ndarray) -> None:
     stage, catalogue = sight.stage, sight.stage.catalogue
-    about = Gathered.of(catalogue.topics, candidates) if catalogue.topic_names else None
+    about = Gathered(catalogue.topics, candidates) if catalogue.topic_names else None
     if about is not None:
         put("condition", (about.dot(sight.held) > 0).astype(float))
     mine = sight.segments
@@ -227,7 +228,7 @@ def _put_clinical(put: Put, sight: Sight, candidates: np.ndarray) -> None:
         return
     segments = stage.segments
     for name, by in zip(("segment_recent", "segment_long"), segments.items, strict=True):
-        put(name, np.log1p(by[mine][:, candidates].sum(axis=0)))
+        put(name, np.log1p(by[np.array(mine)[:, None], candidates].sum(axis=0)))
     if about is not None:
         many = np.maximum(about.filled(), 1)
         put("segment_topic", about.dot(segments.topics[mine].sum(axis=0)) / many)

@@ -58,7 +58,8 @@ class Display:
             self.ids = base.ids
         self.place = self.trained.catalogue.place
         self.stage = _lived(self.trained, at, touches)
-        self.stage.orders, self.stage.shares  # noqa: B018  worked out here, not in the first request
+        for each in ("orders", "shares", "by_origin", "by_word"):
+            getattr(self.stage, each)  # worked out here, not in the first request
 
     def lived(self, at: int, touches: Iterable[tuple[str, int]]) -> Display:
         """Return the same display at a later instant."""

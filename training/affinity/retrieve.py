@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
+
 import numpy as np
+from numba import njit, types
 
 from training.affinity.columns import Sight
 from training.affinity.gathered import Gathered
@@ -28,16 +31,16 @@ def retrieve(sight: Sight, allowed: np.ndarray, values: AffinityValues) -> np.nd
             chosen[_best(score, allowed, quota.peers)] = True
         if stage.catalogue.words.nnz:
             chosen[_best(sight.near, allowed, quota.content)] = True
-        brought = np.bincount(np.maximum(stage.origin[person.history], 0), minlength=int(stage.origin.max()) + 1)
-        mine = np.where(stage.origin >= 0, brought[stage.origin], 0)
-        chosen[_leading(newest, allowed & (mine > 0), quota.origin)] = True
+        mine = np.unique(stage.origin[person.history])
+        brought = Gathered(stage.by_origin, mine[mine >= 0]).total() > 0
+        chosen[_leading(newest, allowed & brought, quota.origin)] = True
     weekly = popular[-1]
     if stage.catalogue.topic_names and sight.held.any():
-        about = np.zeros(len(allowed), dtype=bool)
-        about[Gathered.of(stage.catalogue.by_topic, np.flatnonzero(sight.held)).column] = True
+        about = Gathered(stage.catalogue.by_topic, np.flatnonzero(sight.held)).total() > 0
         chosen[_leading(weekly, allowed & about, quota.clinical)] = True
     if sight.segments:
-        chosen[_best(stage.segments.items[0][sight.segments].sum(axis=0), allowed, quota.segment)] = True
+        alike = stage.segments.items[0][sight.segments].sum(axis=0, dtype=np.float64)
+        chosen[_best(alike, allowed, quota.segment)] = True
     missing = quota.least - int(chosen.sum())
     if missing > 0:
         chosen[_leading(newest, allowed & ~chosen, missing)] = True
@@ -55,9 +58,16 @@ def _leading(order: np.ndarray, allowed: np.ndarray, count: int) -> np.ndarray:
         reach *= 8
 
 
-def _best(score: np.ndarray, allowed: np.ndarray, count: int) -> np.ndarray:
-    """Return the so many allowed places that score highest above 0."""
-    found = np.flatnonzero((score > 0) & allowed)
-    if len(found) <= count:
-        return found
-    return found[np.argpartition(-score[found], count)[:count]]
+@njit(types.int64[::1](types.float64[::1], types.boolean[::1], types.int64), cache=True, nogil=True)
+def _best(score, allowed, count):  # type: ignore[no-untyped-def]
+    """Return the so many allowed places that score highest above 0; of equals the first."""
+    best, least = [(0.0, 0)][:0], 0.0 if count else np.inf
+    for place in range(len(score)):
+        if score[place] > least and allowed[place]:
+            if len(best) < count:
+                heapq.heappush(best, (score[place], -place))
+            else:
+                heapq.heapreplace(best, (score[place], -place))
+            if len(best) == count:
+                least = best[0][0]
+    return np.array([-place for _, place in best], np.int64)

@@ -121,7 +121,7 @@ def for_everyone(items: Iterable[Item], at: int, channel: str) -> list[Item]:
 
 
 class Gate:
-    """The same filters for one person over a whole catalogue, in a few passes over arrays.
+    """The same filters for one person over a whole catalogue: what bars everybody is kept until it changes.
 
     Parameters
     ----------
@@ -139,37 +139,51 @@ class Gate:
 
         self._published = instant("published_at", never)
         self._expires = instant("expires_at", always)
+        self._edges = np.unique(np.concatenate([self._published, self._expires]))
         self._reviewed = np.array([len(item.reviewers) >= values.reviewers for item in items], dtype=bool)
         self._worded = np.array([not worded_badly(item) for item in items], dtype=bool)
         self._age = np.array([item.min_age or 0.0 for item in items], dtype=float)
-        self._sensitive = np.array([item.sensitive is not False for item in items], dtype=bool)
+        self._aged = np.flatnonzero(self._age != 0)
+        self._sensitive = np.flatnonzero([item.sensitive is not False for item in items])
         barred: dict[str, list[int]] = {}
         for place, item in enumerate(items):
             for name in item.contraindications:
                 barred.setdefault(name, []).append(place)
         self._barred = {name: np.array(places, dtype=np.int64) for name, places in barred.items()}
+        self._kept: tuple[int, np.ndarray] = (-1, np.empty(0, np.int8))
 
     def verdict(self, reader: Reader, at: int) -> np.ndarray:
         """Return (items,) -1 where the person may see an item, else the place of the reason in REASONS."""
-        contraindicated = np.zeros(len(self._age), dtype=bool)
+        unfit_for_all = self._unfit(at)
+        found = unfit_for_all.copy()
+
+        def bar(places: np.ndarray, reason: Reason) -> None:
+            found[places[unfit_for_all[places] < 0]] = REASONS.index(reason)
+
+        if not reader.sensitive_consent:
+            bar(self._sensitive, "sensitive")
         for name, places in self._barred.items():
             if reader.has(name):
-                contraindicated[places] = True
-        young = self._age != 0
-        if reader.age is not None:
-            young &= ~(reader.age >= self._age)
-        holds: tuple[np.ndarray, ...] = (
-            self._published > at,
-            ~self._reviewed,
-            self._expires <= at,
-            ~self._worded,
-            young,
-            contraindicated,
-            self._sensitive & (not reader.sensitive_consent),
-        )
-        found = np.full(len(young), -1, dtype=np.int8)
-        for place in range(len(REASONS) - 1, -1, -1):
-            np.putmask(found, holds[place], place)
+                bar(places, "contraindicated")
+        aged = self._aged
+        bar(aged if reader.age is None else aged[~(reader.age >= self._age[aged])], "age")
+        return found
+
+    def _unfit(self, at: int) -> np.ndarray:
+        """Return (items,) the reasons that hold for everybody; between two edges they stay the same."""
+        span = int(np.searchsorted(self._edges, at, side="right"))
+        kept, found = self._kept
+        if kept != span:
+            holds: dict[Reason, np.ndarray] = {
+                "not_published": self._published > at,
+                "not_reviewed": ~self._reviewed,
+                "expired": self._expires <= at,
+                "wording": ~self._worded,
+            }
+            found = np.full(len(self._published), -1, dtype=np.int8)
+            for reason, where in reversed(holds.items()):
+                found[where] = REASONS.index(reason)
+            self._kept = span, found
         return found
 
 

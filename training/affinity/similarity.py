@@ -96,7 +96,7 @@ def followed(
 
 def scores(weights: csr_array, history: np.ndarray) -> np.ndarray:
     """Return (items,) the sum of the history's rows over the square root of its length."""
-    return Gathered.of(weights, history).total() / np.sqrt(max(len(history), 1))
+    return Gathered(weights, history).total(1 / np.sqrt(max(len(history), 1)))
 
 
 def _strongest(found: csr_array, kept: int) -> csr_array:

@@ -105,6 +105,22 @@ class Stage:
         return found
 
     @functools.cached_property
+    def by_word(self) -> csr_array:
+        """(words, items) the same as ``text``, by word."""
+        from scipy.sparse import csr_array
+
+        return csr_array(self.text.T)
+
+    @functools.cached_property
+    def by_origin(self) -> csr_array:
+        """(origins, items) 1 where the item was brought by the origin."""
+        from scipy.sparse import csr_array
+
+        known = np.flatnonzero(self.origin >= 0)
+        shape = (int(self.origin.max(initial=-1)) + 1, len(self.origin))
+        return csr_array((np.ones(len(known)), (self.origin[known], known)), shape=shape)
+
+    @functools.cached_property
     def orders(self) -> tuple[np.ndarray, ...]:
         """For each half-life the places of all items, most popular first; then newest first."""
         newest = np.where(self.there, self.born, np.iinfo(np.int64).min)
@@ -129,6 +145,8 @@ def stage(
     held
         (users, conditions) 1 where a condition was on record by then; None where the lake has none.
     """
+    from scipy.sparse import csr_array
+
     past = touches.before(at)
     user, item, time = touches.user[past], touches.item[past], touches.time[past]
     count, users = len(touches.items), len(touches.users)
@@ -141,7 +159,6 @@ def stage(
     np.maximum.at(last, item, time)
     origin = _origin(catalogue, touches, item, user)
     common = similarity.shared(own, of, users, count)
-    empty = common * 0
     recent = [first[age_h[first] < 5 * half] for half in FOLLOWED_H]
     place = np.full(len(past), -1)
     place[first] = np.arange(len(first))
@@ -161,7 +178,7 @@ def stage(
         readers,
         np.bincount(item, weights=touches.weight[past], minlength=count),
         _reach(origin, readers, touches.born < at),
-        similarity.ease(common, readers, values.neighbours, values.ridge) if dense else empty,
+        similarity.ease(common, readers, values.neighbours, values.ridge) if dense else csr_array(common.shape),
         similarity.neighbours(common, readers, values.neighbours, values.shrinkage),
         followed,
         tfidf(catalogue.words, touches.born < at),
