@@ -16,21 +16,25 @@ from training.affinity.safety import REASONS, Gate, Reader
 ITEMS, PATIENTS, ASKED = 10_000, 5_000, 60
 CONDITIONS = ("diabetes", "chronic_kidney_disease", "pregnancy", "heart_failure", "antidiabetics", "N18.4", "E11.9")
 
+DOUBTED = {"N18.4": "chronic_kidney_disease"}
+"""Codes that may be meant by what the hospital says in a codelist alone."""
+
 
 def breaches(item: Item, reader: Reader) -> set[str]:
     """Say in DOMAIN's words, independently of the filters, what is wrong with showing an item to somebody."""
     found = set()
     if item.published_at is None or item.published_at > NOW:
         found.add("not_published")
-    if len(set(item.reviewers)) < 3:
+    if len({each.strip() for each in item.reviewers} - {""}) < 3:
         found.add("not_reviewed")
     if item.expires_at is None or item.expires_at <= NOW:
         found.add("expired")
-    if re.search("治愈率|有效率|最[^近后初终]|第一[^步次章节期天周年]|最$|第一$", item.title):
+    if re.search("治愈率|有效率|最|第一", item.title):
         found.add("wording")
     if item.min_age and (reader.age is None or reader.age < item.min_age):
         found.add("age")
-    if "unheard_of" in item.contraindications or item.contraindications & reader.conditions:
+    doubted = {code for code, named in DOUBTED.items() if named in reader.conditions}
+    if item.contraindications & {"unheard_of", *doubted, *reader.conditions}:
         found.add("contraindicated")
     if item.sensitive is not False and not reader.sensitive_consent:
         found.add("sensitive")

@@ -32,7 +32,7 @@ class _Candidate:
 def catalogue(count: int, seed: int = 0) -> tuple[Item, ...]:
     """Return items of every kind, fit and unfit to be shown; most are fit for most."""
     rng = np.random.default_rng(seed)
-    titles = ("控糖饮食第一步", "{}的误区", "sleep and {}", "最近的{}", "治愈率百分百的{}", "最好的{}", "第一名的{}")
+    titles = ("控糖饮食入门", "{}的误区", "sleep and {}", "近来的{}", "治愈率百分百的{}", "最好的{}", "第一名的{}")
     made = []
     for number in range(count):
         topic = TOPICS[rng.integers(len(TOPICS))]

@@ -32,6 +32,9 @@ GOOD = Item(
 ADULT = Reader(45.0, frozenset({"diabetes"}))
 
 
+SNOMED = Reader(45.0, frozenset({"diabetes", "44054006"}))
+
+
 def _with(**changes):
     from dataclasses import replace
 
@@ -54,7 +57,26 @@ def _with(**changes):
         (_with(contraindications=frozenset({"I10"})), Reader(45.0, frozenset({"I10.x02"})), "contraindicated"),
         (_with(contraindications=frozenset({"N18"})), ADULT, None),
         (_with(contraindications=frozenset({"nobody can tell"})), ADULT, "contraindicated"),
-        (_with(title="最近天气转凉，第一步做什么"), ADULT, None),
+        (_with(title="最近天气转凉"), ADULT, "wording"),
+        (_with(title="治 愈\u200b率 90%"), ADULT, "wording"),
+        (_with(title="治癒率"), ADULT, "wording"),
+        (_with(title="效果第１"), ADULT, "wording"),
+        (_with(title="第10期：血糖记录"), ADULT, None),
+        (_with(reviewers=frozenset({"d1", "d2", " "})), ADULT, "not_reviewed"),
+        (_with(reviewers=frozenset({"d1", "d2", "D2 "})), ADULT, "not_reviewed"),
+        (_with(contraindications=frozenset({"2型糖尿病"})), ADULT, "contraindicated"),
+        (_with(contraindications=frozenset({"75+"})), ADULT, "contraindicated"),
+        (_with(contraindications=frozenset({"egfr"})), ADULT, "contraindicated"),
+        (_with(contraindications=frozenset({"E10-E14"})), Reader(45.0, frozenset({"E11.900x001"})), "contraindicated"),
+        (_with(contraindications=frozenset({"E10-14"})), Reader(45.0, frozenset({"E12.1"})), "contraindicated"),
+        (_with(contraindications=frozenset({"E10-E14"})), Reader(45.0, frozenset({"E15", "E78.5"})), None),
+        (
+            _with(contraindications=frozenset({"E11"})),
+            Reader(45.0, frozenset({"diabetes", "44054006"})),
+            "contraindicated",
+        ),
+        (_with(contraindications=frozenset({"E11"})), Reader(45.0, frozenset({"diabetes", "E10.9"})), None),
+        (_with(topics=frozenset({"hiv"})), ADULT, "sensitive"),
         (_with(min_age=50.0), ADULT, "age"),
         (_with(min_age=18.0), Reader(None), "age"),
         (_with(contraindications=frozenset({"diabetes"})), ADULT, "contraindicated"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,15 +12,21 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from features.codes import all_codelists
+from features.codes import Codelist, all_codelists, normalise
 from features.params import general
 from training.affinity.item import Item
 from training.affinity.values import affinity_values
 
-Reason = Literal["not_published", "not_reviewed", "expired", "wording", "age", "contraindicated", "sensitive"]
+Reason = Literal[
+    "not_published", "not_reviewed", "expired", "wording", "age", "contraindicated", "sensitive", "fatigue"
+]
 REASONS: tuple[Reason, ...] = get_args(Reason)
-"""In the order in which an item is asked; the first that holds is told."""
-_CODE = re.compile(r"[A-Za-z]?\d[\w.+-]*")
+"""In the order in which an item is asked; the first that holds is told. Fatigue is asked when a list is made."""
+_CODES = re.compile(r"(?P<first>[A-Z][0-9][0-9A-Z]{0,5})(?:-(?P<last>[A-Z]?[0-9][0-9A-Z]{0,5}))?")
+"""A code of ICD-10 or ATC as it is compared, or a range of them."""
+_COMPARED = ("ICD-10", "ATC")
+_VARIANTS = str.maketrans("癒瘉壹弌", "愈愈一一")
+"""Traditional and variant characters of the forbidden words."""
 
 
 @dataclass(frozen=True)
@@ -42,22 +49,35 @@ class Reader:
     sensitive_consent: bool = False
 
     def has(self, contraindication: str) -> bool:
-        """Say whether a contraindication holds, or cannot be told: a name that no record could answer holds."""
+        """Say whether a contraindication holds, or cannot be told: what no record could answer holds.
+
+        A code of ICD-10 or ATC, or a range of either (``E10-E14``), is sought among the raw codes, narrower ones
+        included. Where a codelist that the code belongs to is on record under no code of that kind (the hospital
+        coded it in another system), the code may be meant, and holds.
+        """
         if contraindication in self.conditions:
             return True
         if contraindication in _askable():
             return False
-        plain = _plain(contraindication)
-        if not _CODE.fullmatch(contraindication):
+        asked = _CODES.fullmatch(normalise("ICD-10", contraindication))
+        if asked is None:
             return True
-        return any(_plain(each).startswith(plain) for each in self.conditions)
+        first, last = asked["first"], asked["last"] or asked["first"]
+        last = last if last[0].isalpha() else first[0] + last
+        size = min(len(first), len(last))
+        codes = [normalise("ICD-10", each) for each in self.conditions]
+        if any(code.startswith(first) or (first != last and first[:size] <= code[:size] <= last) for code in codes):
+            return True
+        return any(
+            each.name in self.conditions and not any(_listed(each, code) for code in codes) for each in _lists(first)
+        )
 
 
 def unfit(item: Item, at: int) -> Reason | None:
     """Return why nobody may be shown an item at an instant, or None."""
     if item.published_at is None or item.published_at > at:
         return "not_published"
-    if len(item.reviewers) < affinity_values().reviewers:
+    if not reviewed(item):
         return "not_reviewed"
     if item.expires_at is None or item.expires_at <= at:
         return "expired"
@@ -76,14 +96,38 @@ def excluded(item: Item, reader: Reader, at: int) -> Reason | None:
         return "age"
     if any(reader.has(each) for each in item.contraindications):
         return "contraindicated"
-    if item.sensitive is not False and not reader.sensitive_consent:
+    if sensitive(item) and not reader.sensitive_consent:
         return "sensitive"
     return None
 
 
+def closed(item: Item, at: int) -> Reason | None:
+    """Return why an item may not stand in the list for everyone at an instant, or None."""
+    found = unfit(item, at)
+    if found:
+        return found
+    if item.min_age:
+        return "age"
+    if item.contraindications:
+        return "contraindicated"
+    return "sensitive" if sensitive(item) else None
+
+
+def reviewed(item: Item) -> bool:
+    """Say whether enough doctors have reviewed it; a blank or the same name again does not count."""
+    return len({each.strip().casefold() for each in item.reviewers} - {""}) >= affinity_values().reviewers
+
+
+def sensitive(item: Item) -> bool:
+    """Say whether an item is sensitive, or may be: nobody said that it is not, or one of its topics always is."""
+    always = affinity_values().sensitive_topics
+    return item.sensitive is not False or any(word in topic.casefold() for topic in item.topics for word in always)
+
+
 def worded_badly(item: Item) -> bool:
     """Say whether the title makes a claim that is forbidden, or there is no title to read."""
-    return not item.title.strip() or bool(_claims(affinity_values().forbidden).search(item.title))
+    title = _read(item.title)
+    return not title or bool(_claims(affinity_values().forbidden).search(title))
 
 
 def safe(items: Iterable[Item], reader: Reader, at: int) -> tuple[list[Item], dict[str, Reason]]:
@@ -112,12 +156,7 @@ def for_everyone(items: Iterable[Item], at: int, channel: str) -> list[Item]:
         day = datetime.fromtimestamp(time // 1_000_000, zone).toordinal()
         return -day, formats.index(item.format) if item.format in formats else len(formats), -time, item.content_id
 
-    open_to_all = [
-        item
-        for item in items
-        if unfit(item, at) is None and not item.contraindications and not item.min_age and item.sensitive is False
-    ]
-    return sorted(open_to_all, key=order)
+    return sorted((item for item in items if closed(item, at) is None), key=order)
 
 
 class Gate:
@@ -130,7 +169,6 @@ class Gate:
     """
 
     def __init__(self, items: Sequence[Item]) -> None:
-        values = affinity_values()
         never, always = np.iinfo(np.int64).max, np.iinfo(np.int64).min
 
         def instant(name: str, absent: int) -> np.ndarray:
@@ -140,11 +178,11 @@ class Gate:
         self._published = instant("published_at", never)
         self._expires = instant("expires_at", always)
         self._edges = np.unique(np.concatenate([self._published, self._expires]))
-        self._reviewed = np.array([len(item.reviewers) >= values.reviewers for item in items], dtype=bool)
+        self._reviewed = np.array([reviewed(item) for item in items], dtype=bool)
         self._worded = np.array([not worded_badly(item) for item in items], dtype=bool)
         self._age = np.array([item.min_age or 0.0 for item in items], dtype=float)
         self._aged = np.flatnonzero(self._age != 0)
-        self._sensitive = np.flatnonzero([item.sensitive is not False for item in items])
+        self._sensitive = np.flatnonzero([sensitive(item) for item in items])
         barred: dict[str, list[int]] = {}
         for place, item in enumerate(items):
             for name in item.contraindications:
@@ -190,13 +228,25 @@ class Gate:
 @functools.cache
 def _askable() -> frozenset[str]:
     """Names that a record answers: a patient without them does not have them, as far as anyone knows."""
-    return frozenset(each.name for each in all_codelists())
+    return frozenset(each.name for each in all_codelists() if each.kind in ("diagnosis", "medicine"))
 
 
-def _plain(code: str) -> str:
-    return code.replace(".", "").upper()
+@functools.cache
+def _lists(code: str) -> tuple[Codelist, ...]:
+    """Return the codelists that a code of ICD-10 or ATC belongs to."""
+    return tuple(each for each in all_codelists() if _listed(each, code))
+
+
+def _listed(codes: Codelist, code: str) -> bool:
+    return any(codes.matches(system, code) for system in _COMPARED)
 
 
 @functools.cache
 def _claims(forbidden: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{each})" for each in forbidden))
+
+
+def _read(title: str) -> str:
+    """Return a title as the forbidden words are sought in it: letters and digits alone, of one width and script."""
+    plain = unicodedata.normalize("NFKC", title).translate(_VARIANTS)
+    return re.sub(r"第1(?!\d)", "第一", re.sub(r"[\W_]+", "", plain))

@@ -104,6 +104,7 @@ class AffinityValues(Values):
     refresh_minutes: float = Field(ge=0)
     reviewers: int = Field(ge=1)
     forbidden: tuple[str, ...]
+    sensitive_topics: tuple[str, ...] = ()
     channel_formats: dict[str, tuple[str, ...]]
     clinical: dict[str, str]
     personas: dict[str, tuple[str, ...]]
