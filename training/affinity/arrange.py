@@ -44,29 +44,42 @@ def spread(
 
     At most ``repeat_cap`` items of one topic stand in ten slots, while others remain.
     """
-    reach = min(len(score), 4 * k + 10)
-    head = np.argpartition(-score, reach - 1)[:reach] if reach < len(score) else np.arange(len(score))
-    head = head[np.lexsort((head, -score[head]))]
-    about = Gathered(catalogue.topics, candidates[head]).dense()
-    layers = catalogue.facets["layer"][candidates[head]]
-    shared, many = about @ about.T, about.sum(axis=1)
-    alike = shared / np.maximum(many[:, None] + many[None, :] - shared, 1)
-    alike += (layers[:, None] == layers[None, :]) & (layers >= 0)
     cap = max(1, round(values.repeat_cap * k / 10)) if k > 1 else 1
-    return np.asarray(head[_greedy(score[head], alike, about, min(k, len(head)), cap, values.diversity)])
+    reach = 4 * k + 10
+    while True:
+        head = _head(score, min(reach, len(score)))
+        about = Gathered(catalogue.topics, candidates[head]).dense()
+        layers = catalogue.facets["layer"][candidates[head]]
+        shared, many = about @ about.T, about.sum(axis=1)
+        alike = shared / np.maximum(many[:, None] + many[None, :] - shared, 1)
+        alike += (layers[:, None] == layers[None, :]) & (layers >= 0)
+        order, capped = _greedy(score[head], alike, about, min(k, len(head)), cap, values.diversity)
+        if not capped or reach >= len(score):
+            return np.asarray(head[order])
+        reach *= 4
 
 
-@njit(
-    types.int64[::1](
-        types.float64[::1], types.float64[:, ::1], types.float64[:, ::1], types.int64, types.int64, types.float64
-    ),
-    cache=True,
-    nogil=True,
+def _head(score: np.ndarray, reach: int) -> np.ndarray:
+    """Return the so many best places, best first; of equals the first."""
+    head = np.argpartition(-score, reach - 1)[:reach] if reach < len(score) else np.arange(len(score))
+    return head[np.lexsort((head, -score[head]))]
+
+
+_REAL = types.float64[::1]
+_MATRIX = types.float64[:, ::1]
+_GREEDY = types.Tuple((types.int64[::1], types.boolean))(
+    _REAL, _MATRIX, _MATRIX, types.int64, types.int64, types.float64
 )
+
+
+@njit(_GREEDY, cache=True, nogil=True)
 def _greedy(score, alike, about, k, cap, diversity):  # type: ignore[no-untyped-def]
-    """Return (k,) places: each the best left, less ``diversity`` times what is alike before; capped topics last."""
+    """Return (k,) places, each the best left, less ``diversity`` times what is alike before; capped topics last.
+
+    The second value says whether one of them was capped: nothing else was left.
+    """
     worth, shown = score.copy(), np.zeros(about.shape[1])
-    left, order = np.ones(len(score), np.bool_), np.empty(k, np.int64)
+    left, order, capped = np.ones(len(score), np.bool_), np.empty(k, np.int64), False
     for slot in range(k):
         best, best_fresh = -1, False
         for place in range(len(score)):
@@ -78,10 +91,11 @@ def _greedy(score, alike, about, k, cap, diversity):  # type: ignore[no-untyped-
             if best < 0 or (fresh and not best_fresh) or (fresh == best_fresh and worth[place] > worth[best]):
                 best, best_fresh = place, fresh
         order[slot] = best
+        capped |= not best_fresh
         left[best] = False
         shown += about[best]
         worth -= diversity * alike[best]
-    return order
+    return order, capped
 
 
 def explore(order: np.ndarray, count: int, values: AffinityValues, seed: int) -> Arranged:

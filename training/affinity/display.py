@@ -52,7 +52,7 @@ class Display:
             self.offered[[place for place, item in enumerate(self.items) if item.content_id in wanted]] = True
             self.gate = Gate(self.items)
             self.ids = np.array([item.content_id for item in self.items], dtype=object)
-            self.trained = _widened(stage, items, self.items)
+            self.trained = _widened(stage, tuple(items), self.items)
         else:
             self.items, self.offered, self.gate, self.trained = base.items, base.offered, base.gate, base.trained
             self.ids = base.ids
@@ -80,7 +80,7 @@ class Display:
         return Person(places, times, age, conditions)
 
 
-def _widened(stage: Stage, items: Sequence[Item], every: Sequence[Item]) -> Stage:
+def _widened(stage: Stage, items: tuple[Item, ...], every: tuple[Item, ...]) -> Stage:
     """Return the stage over more items: a new one has no readers, and its own words, topics and author."""
     from scipy.sparse import csr_array
 
@@ -124,7 +124,9 @@ def _widened(stage: Stage, items: Sequence[Item], every: Sequence[Item]) -> Stag
         ease=wider(stage.ease),
         near=wider(stage.near),
         followed=tuple(wider(each) for each in stage.followed),
-        text=tfidf(catalogue.words, longer(stage.born, NEVER) < stage.at) if more else stage.text,
+        text=stage.text
+        if tuple(every) == tuple(items)
+        else tfidf(catalogue.words, longer(stage.born, NEVER) < stage.at),
         segments=Segments(
             segments.conditions,
             np.concatenate([segments.items, np.zeros((*segments.items.shape[:2], more), np.float32)], axis=2),

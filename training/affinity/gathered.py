@@ -38,11 +38,11 @@ def _dot(starts, columns, values, rows, vector, out):
         out[place] = total
 
 
-@njit([types.void(w, w, _REAL, _PLACES, types.float64[:, ::1]) for w in _WIDTHS], cache=True, nogil=True)
-def _dense(starts, columns, values, rows, out):
-    for place in range(len(rows)):
-        for at in range(starts[rows[place]], starts[rows[place] + 1]):
-            out[place, columns[at]] = values[at]
+@njit([types.void(w, w, _REAL, _PLACES, w, types.float64[:, ::1]) for w in _WIDTHS], cache=True, nogil=True)
+def _dense(starts, columns, values, rows, place, out):
+    for row in range(len(rows)):
+        for at in range(starts[rows[row]], starts[rows[row] + 1]):
+            out[row, place[columns[at]]] = values[at]
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,13 @@ class Gathered:
         return np.asarray(starts[self.rows + 1] - starts[self.rows])
 
     def dense(self) -> np.ndarray:
-        """Return (n, columns) with the zeros."""
-        found = np.zeros((len(self.rows), self.matrix.shape[1]))
-        _dense(*self._parts, found)
+        """Return (n, those columns that occur) with the zeros."""
+        starts, columns, values, rows = self._parts
+        there = np.unique(np.concatenate([columns[:0], *(columns[starts[row] : starts[row + 1]] for row in rows)]))
+        place = np.zeros(self.matrix.shape[1], dtype=columns.dtype)
+        place[there] = np.arange(len(there))
+        found = np.zeros((len(rows), len(there)))
+        _dense(starts, columns, values, rows, place, found)
         return found
 
     @property

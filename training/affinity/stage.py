@@ -238,7 +238,7 @@ def _segments(
     return Segments(
         conditions,
         np.stack([by(decay) for decay in decays]).astype(np.float32),
-        _lift(total @ catalogue.topics.toarray(), catalogue.topics[there].sum(axis=0) > 0),
+        _lift(np.asarray(total @ catalogue.topics), catalogue.topics[there].sum(axis=0) > 0),
         _lift(total @ of_format, of_format[there].sum(axis=0) > 0),
     )
 
