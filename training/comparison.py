@@ -36,9 +36,10 @@ class Comparison:
     rows, patients
         That both scored.
     figures
-        ``auroc_gain`` and ``brier_gain`` (both positive where the challenger is better).
+        ``auroc_gain`` and ``brier_gain``, or ``ndcg10_gain`` and ``recall20_gain`` (positive where the challenger is
+        better).
     overlap
-        Share of the four greatest clinical groups of a row that both models name.
+        Share of the explanations that both models have in common, and what of them it is a share of.
     """
 
     champion: str
@@ -46,6 +47,7 @@ class Comparison:
     patients: int
     figures: Mapping[str, Figure]
     overlap: float
+    alike: str = "of the four main groups of a row are the same"
 
     def gates(self) -> tuple[Gate, ...]:
         """Block where the challenger is worse beyond its interval; warn where its reasons shift."""
@@ -55,7 +57,7 @@ class Comparison:
             text = f"{figure.value:+.4f} [{figure.lo:+.4f}, {figure.hi:+.4f}] on {self.rows} rows, paired"
             found.append(Gate(f"against champion {self.champion}: {name}", verdict, text))
         verdict = "pass" if self.overlap >= 0.5 else "warn"
-        text = f"{self.overlap:.2f} of the four main groups of a row are the same"
+        text = f"{self.overlap:.2f} {self.alike}"
         found.append(Gate(f"against champion {self.champion}: explanations", verdict, text))
         return tuple(found)
 

@@ -16,6 +16,8 @@ GAP_WARN, GAP_BLOCK = 0.05, 0.10
 STABLE = 0.6
 ROWS = 2000
 """Validation rows that the stability of reasons is judged on, at least."""
+ENOUGH = 100
+"""User-days from which a part of the lists is judged."""
 MILD = ("churn", "affinity")
 
 
@@ -47,6 +49,7 @@ def gates(
     return (
         *_calibrated(figures, tags.get("kind") in MILD),
         *_ahead(figures),
+        *_lists(figures, trust.get("ranking")),
         *_groups(trust.get("fairness", ())),
         *_leaks(trust),
         *_reasons(trust.get("stability")),
@@ -81,6 +84,28 @@ def _ahead(figures: Mapping[str, float]) -> list[Gate]:
         verdict = "pass" if lo > 0 else "block" if hi < 0 else "warn"
         text = f"{figures[name]:+.3f} AUROC [{lo:+.3f}, {hi:+.3f}], paired"
         found.append(Gate(f"beats {name.removeprefix('test_gain_')}", verdict, text))
+    return found
+
+
+def _lists(figures: Mapping[str, float], ranking: Mapping[str, Any] | None) -> list[Gate]:
+    """Lists of content: behind the strongest simple baseline blocks; a part of the people or items behind it warns."""
+    if not ranking:
+        return []
+    found = []
+    for measure in ("ndcg10", "recall20"):
+        gain, lo, hi = (figures[f"test_{measure}_gain{end}"] for end in ("", "_lo", "_hi"))
+        verdict = "pass" if lo > 0 else "block" if hi < 0 else "warn"
+        text = f"{gain:+.3f} {measure} [{lo:+.3f}, {hi:+.3f}] against {ranking['reference']}, paired"
+        found.append(Gate(f"beats the reference: {measure}", verdict, text))
+    parts = {**ranking["parts"], "new patients": ranking["cold_patients"], "new items": ranking["cold_items"]}
+    judged = {name: part for name, part in parts.items() if part["user_days"] >= ENOUGH}
+    behind = {name: part["ndcg10_gain"] for name, part in judged.items() if part["ndcg10_gain"]["hi"] < 0}
+    for name, gain in behind.items():
+        text = f"{gain['value']:+.3f} ndcg10 [{gain['lo']:+.3f}, {gain['hi']:+.3f}]"
+        found.append(Gate(f"served worse than by the reference: {name}", "warn", text))
+    verdict = "pass" if len(judged) > len(behind) else "warn"
+    text = f"{len(judged) - len(behind)} parts pass, {len(parts) - len(judged)} are too small to judge"
+    found.append(Gate("parts of people and items", verdict, text))
     return found
 
 

@@ -56,10 +56,15 @@ def auprc(y: np.ndarray, score: np.ndarray) -> Measure:
     return measure
 
 
+def mean(value: np.ndarray) -> Measure:
+    """Mean of (n,) values."""
+    return lambda weights: weights @ value / weights.sum(axis=1)
+
+
 def brier(y: np.ndarray, probability: np.ndarray) -> Measure:
     """Mean squared difference between probability and outcome."""
     square = (probability - y) ** 2
-    return lambda weights: weights @ square / weights.sum(axis=1)
+    return mean(square)
 
 
 def brier_scaled(y: np.ndarray, probability: np.ndarray) -> Measure:

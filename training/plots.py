@@ -10,18 +10,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+SMALL = 10
+"""User-days below which a part is not shown."""
 INK, BAND, SOFT = "#1c4e80", "#a9c4de", "#7a8896"
 
 
 def plots(trust: Mapping[str, Any]) -> list[str]:
-    """Return calibration curve, decision curve and learning curve, those that there are, as SVG."""
+    """Return the curves of calibration, net benefit and learning, and what lists gain, those that there are, as SVG."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    drawn = {"calibration_curve": _calibration, "decision_curve": _decision, "learning_curve": _learning}
+    drawn = (
+        ("ranking", _methods),
+        ("ranking", _parts),
+        ("calibration_curve", _calibration),
+        ("decision_curve", _decision),
+        ("learning_curve", _learning),
+    )
     found = []
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "carepath", "font.size": 9}):
-        for name, draw in drawn.items():
+        for name, draw in drawn:
             if not trust.get(name):
                 continue
             figure = Figure(figsize=(4.8, 3.6), layout="constrained")
@@ -34,6 +42,28 @@ def plots(trust: Mapping[str, Any]) -> list[str]:
                 figure.savefig(out, format="svg", metadata={"Date": None})
             found.append(out.getvalue()[out.getvalue().index("<svg") :])
     return found
+
+
+def _methods(axes: Axes, ranking: Mapping[str, Any]) -> None:
+    overall = ranking["overall"]
+    worth = {**overall["ndcg10_baselines"], "ours": overall["ndcg10"]["value"]}
+    names = sorted(worth, key=lambda name: worth[name])
+    axes.barh(names, [worth[name] for name in names], color=[INK if name == "ours" else BAND for name in names])
+    ours = overall["ndcg10"]
+    axes.hlines("ours", ours["lo"], ours["hi"], color=SOFT, lw=2)
+    axes.tick_params(axis="y", labelsize=7, length=0)
+    axes.set(title="各法比较 methods", xlabel="NDCG@10")
+
+
+def _parts(axes: Axes, ranking: Mapping[str, Any]) -> None:
+    parts = {**ranking["parts"], "new patients": ranking["cold_patients"], "new items": ranking["cold_items"]}
+    told = {name: part["ndcg10_gain"] for name, part in reversed(parts.items()) if part["user_days"] >= SMALL}
+    names = list(told)
+    axes.axvline(0, color=SOFT, lw=1, ls="--")
+    axes.hlines(names, [each["lo"] for each in told.values()], [each["hi"] for each in told.values()], color=BAND, lw=4)
+    axes.plot([each["value"] for each in told.values()], names, "o", color=INK, ms=4)
+    axes.tick_params(axis="y", labelsize=7, length=0)
+    axes.set(title="对参照的增益 gain over the reference", xlabel="NDCG@10")
 
 
 def _calibration(axes: Axes, points: list[dict[str, float]]) -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from training.scorer import Scorer
 
 FORMAT = 1
+HELD = ("prevalent", "affinity")
+"""Kinds of task whose artefact keeps what it told people that its models had not seen: no lake is asked."""
 
 
 @dataclass(frozen=True)
@@ -142,10 +144,8 @@ def _against(scorer: Scorer, found: tracking.Version, lake: Path | None) -> tupl
         return (*warned, Gate(label, "pass", "nothing is in production to compare with")), ""
     if number == found.version:
         raise InputError("it is in production already", where=f"{task} {number}", remedy="train another version")
-    if found.tags.get("kind") == "affinity":
-        return (*warned, Gate(label, "warn", f"version {number}: its figures stand beside it in MLflow")), number
     place = _standing(found, lake)
-    if place is None and found.tags.get("kind") != "prevalent":
+    if place is None and found.tags.get("kind") not in HELD:
         raise InputError("the lake of the run is not there to compare on", where="propose", remedy="add --lake FOLDER")
     try:
         compared = _compared(scorer, found, tracking.version(task, number), place)
@@ -163,6 +163,10 @@ def _compared(scorer: Scorer, found: tracking.Version, champion: tracking.Versio
     from training.scorer import Scorer
 
     folder, other = (tracking.fetch(each.task, each.version) for each in (found, champion))
+    if found.tags.get("kind") == "affinity":
+        from training.affinity.user_days import compare as compare_lists
+
+        return compare_lists((folder, found.digest), (other, champion.digest), champion.version, found.overrides)
     served = Scorer.load(other, champion.digest)
     task, overrides = declared(found.task, folder, found.overrides), found.overrides
     if place is None:

@@ -30,7 +30,7 @@ def report(
     """
     from jinja2 import Environment, StrictUndefined
 
-    from training.plots import plots
+    from training.plots import SMALL, plots
 
     page = Environment(autoescape=True, undefined=StrictUndefined).from_string(TEMPLATE.read_text(encoding="utf-8"))
     rows = [
@@ -40,21 +40,23 @@ def report(
     ]
     return page.render(
         card=card,
-        trust={"fairness": [], "shuffled": None, "stability": None, "intervals": None, **trust},
+        trust={"fairness": [], "shuffled": None, "stability": None, "intervals": None, "ranking": None, **trust},
         gates=gates,
         figures=rows,
         plots=plots(trust),
         version=version,
         shown=_shown,
         counts=("events",),
+        small=SMALL,
     )
 
 
-def _shown(figure: Mapping[str, float]) -> str:
+def _shown(figure: Mapping[str, float], digits: int = 2) -> str:
     """Return a figure with its interval; a dash where it cannot be reckoned."""
     if math.isnan(figure["value"]):
         return "–"
-    return f"{figure['value']:.2f} [{figure['lo']:.2f}, {figure['hi']:.2f}]"
+    value, lo, hi = (f"{figure[name]:.{digits}f}" for name in ("value", "lo", "hi"))
+    return f"{value} [{lo}, {hi}]"
 
 
 def _of_group(name: str, trust: Mapping[str, Any]) -> bool:

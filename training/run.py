@@ -95,7 +95,7 @@ def run(
     if task.kind == "affinity":
         from training.affinity.learn import fit_affinity
 
-        return record(fit_affinity(task, opened, overrides).keeping(kept), source, overrides, sample)
+        return record(fit_affinity(task, opened, overrides, sample).keeping(kept), source, overrides, sample)
     from training.dataset import dataset
 
     data = dataset(task, opened, overrides, sample)

@@ -23,6 +23,7 @@ from training.affinity.judged import OURS, Judged
 from training.affinity.practice import Practice
 from training.affinity.ranker import Ranker
 from training.affinity.readers import Readership, readership
+from training.affinity.user_days import UserDays
 from training.affinity.values import AffinityValues, affinity_values
 from training.affinity.walk import UserDay, Window, user_day
 from training.evaluate import EvaluationValues
@@ -92,10 +93,11 @@ def backtest(lake: Lake, begin: str, until: str, every: str, overrides: tuple[st
 
 @dataclass(frozen=True)
 class Rolled:
-    """What came of rolling: figures, predictions, and the head's probabilities with what happened."""
+    """What came of rolling: figures, predictions, user-days, and the head's probabilities with what happened."""
 
     report: dict[str, Any]
     predictions: dict[str, np.ndarray]
+    user_days: UserDays
     user: np.ndarray
     probability: np.ndarray
     opened: np.ndarray
@@ -134,7 +136,7 @@ def roll(practice: Practice, first: int, last: int, step: int, evaluation: Evalu
         **judged.report(evaluation, references(values.half_lives_h)),
         "fits": fits,
     }
-    return Rolled(report, rank.columns(), *rank.outcomes())
+    return Rolled(report, rank.columns(), rank.user_days(), *rank.outcomes())
 
 
 class _Ranking:
@@ -148,6 +150,7 @@ class _Ranking:
         self._new = known >= begin
         self._parts: list[tuple[int, int, np.ndarray, np.ndarray]] = []
         self._heads: list[tuple[int, np.ndarray, np.ndarray]] = []
+        self._asked: list[tuple[str, int, list[str]]] = []
 
     def window(self, window: Window, ranker: Ranker) -> dict[int, UserDay]:
         """Rank for everyone active in a window; return the user-days with something relevant."""
@@ -167,10 +170,15 @@ class _Ranking:
             sight = Sight(window.stage, day.person)
             lists = {OURS: ordered, **baselines(sight, day.allowed, self.values.personas, TOP)}
             new = bool(self._new[user])
-            self.judged.add(
-                user, day.person.history, day.person.conditions, new, day.relevant, lists, window.stage.readers
-            )
+            self.judged.add(user, day.person, new, day.relevant, lists, window.stage.readers)
+            touches = self.given.touches
+            self._asked.append((str(touches.users[user]), window.stage.at, touches.items[day.relevant].tolist()))
         return known
+
+    def user_days(self) -> UserDays:
+        """Return what our lists were worth, user-day by user-day."""
+        worth = np.array(self.judged.worth[OURS])
+        return UserDays.of(self._asked, worth[:, 0], worth[:, 1])
 
     def outcomes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return (user, the head's probability, whether opened) of the candidates of the first user-days."""

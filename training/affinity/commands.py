@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from features.errors import InputError
+from features.instants import day
+from features.params import general
 
 if TYPE_CHECKING:
     from training.run import Trained
@@ -69,10 +71,11 @@ def refresh(name: str, lake: Path, version: str = "", overrides: tuple[str, ...]
 
 def told(report: dict[str, Any]) -> str:
     """Return the report's main figures as lines."""
-    overall = report["overall"]
+    overall, zone = report["overall"], general().zone
     lines = [
-        f"{report['from'][:10]} to {report['to'][:10]}, every {report['every']}: {report['user_days']:,} user-days of "
-        f"{report['patients']:,} patients; {report['user_days_without_relevant']:,} user-days with nothing new dropped",
+        f"{day(report['from'], zone)} to {day(report['to'], zone)}, every {report['every']}: "
+        f"{report['user_days']:,} user-days of {report['patients']:,} patients; "
+        f"{report['user_days_without_relevant']:,} user-days with nothing new dropped",
         f"reference: {report['reference']} (strongest in hindsight); {report['fits']} fits, "
         f"{report['cpu_seconds']:g} s of CPU",
         "",

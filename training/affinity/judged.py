@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from training import measures
 from training.affinity.catalogue import Catalogue
+from training.affinity.person import AGES, Person
 from training.evaluate import Bootstrap, EvaluationValues, Figure
 
 GAIN = 1 / np.log2(np.arange(2, 12))
@@ -44,8 +46,7 @@ class Judged:
     born: np.ndarray
     begin: int
     user: list[int] = field(default_factory=list)
-    history: list[int] = field(default_factory=list)
-    conditions: list[frozenset[str]] = field(default_factory=list)
+    person: list[Person] = field(default_factory=list)
     new_patient: list[bool] = field(default_factory=list)
     worth: dict[str, list[tuple[float, float, float, float]]] = field(default_factory=dict)
     shown: Counter[int] = field(default_factory=Counter)
@@ -56,8 +57,7 @@ class Judged:
     def add(
         self,
         user: int,
-        history: np.ndarray,
-        conditions: frozenset[str],
+        person: Person,
         new_patient: bool,
         relevant: np.ndarray,
         lists: Mapping[str, np.ndarray],
@@ -69,14 +69,13 @@ class Judged:
             worth = ndcg(ordered, relevant), recall(ordered, relevant), ndcg(ordered, fresh), recall(ordered, fresh)
             self.worth.setdefault(name, []).append(worth)
         self.user.append(user)
-        self.history.append(len(history))
-        self.conditions.append(conditions)
+        self.person.append(person)
         self.new_patient.append(new_patient)
         top = lists[OURS][:10]
         self.shown.update(top.tolist())
         share = (readers[top] + 1) / (readers.sum() + len(readers))
         self.novelty.append(float(-np.log2(share).mean()) if len(top) else float("nan"))
-        self.divergence.append(_divergence(self.catalogue, history, top))
+        self.divergence.append(_divergence(self.catalogue, person.history, top))
 
     def report(self, values: EvaluationValues, references: Sequence[str]) -> dict[str, Any]:
         """Return every figure, ours and each baseline's, over all user-days and over parts of them.
@@ -92,11 +91,13 @@ class Judged:
             (name for name in references if name != "newest"), key=lambda name: float(worth[name][:, 0].mean())
         )
         every = np.ones(len(self.user), dtype=bool)
-        size = np.array(self.history)
+        size = np.array([len(person.history) for person in self.person])
         parts: dict[str, np.ndarray] = {f"history {name}": (size >= lo) & (size <= hi) for lo, hi, name in HISTORY}
-        held = Counter(name for each in self.conditions for name in each)
+        band = np.array([person.band for person in self.person])
+        parts |= {f"age {name}": band == number for number, name in enumerate(AGES, 1)}
+        held = Counter(name for person in self.person for name in person.conditions)
         for name, _ in held.most_common(8):
-            parts[f"condition {name}"] = np.array([name in each for each in self.conditions])
+            parts[f"condition {name}"] = np.array([name in person.conditions for person in self.person])
         fresh = ~np.isnan(worth[OURS][:, 2])
         new = np.array(self.new_patient)
         return {
@@ -127,7 +128,7 @@ class Judged:
         draws = Bootstrap(np.array(self.user)[rows].astype(str), values.replicates, values.seed)
 
         def figure(each: np.ndarray) -> dict[str, float]:
-            found: Figure = draws.figure(lambda weights: weights @ each / np.maximum(weights.sum(axis=1), 1e-12))
+            found: Figure = draws.figure(measures.mean(each))
             return {"value": round(found.value, 4), "lo": round(found.lo, 4), "hi": round(found.hi, 4)}
 
         told: dict[str, Any] = {"user_days": count}

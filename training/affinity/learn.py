@@ -8,30 +8,38 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from features.errors import InputError
 from features.instants import DAY
 from features.params import section
 from training import manifest, measures
+from training.affinity.assessment import reasons, sections
 from training.affinity.backtest import Rolled, roll
 from training.affinity.blend import BLEND
 from training.affinity.practice import Practice
 from training.affinity.readers import Readership, readership
-from training.affinity.recommender import ORDER, spec
+from training.affinity.recommender import ORDER, Recommender, spec
 from training.affinity.state import to_files
+from training.affinity.user_days import FILE as USER_DAYS
+from training.affinity.user_days import REPORT
 from training.affinity.values import AffinityValues, affinity_values
+from training.attrition import Attrition
 from training.evaluate import Bootstrap, EvaluationValues
 from training.fitted import Fitted, bands
 from training.landmarks import without_consent
 from training.models.values import model_values
+from training.sample_size import MIN_EVENTS
 from training.scorer import Scorer
+from training.split import draw
 from training.task import Task
 
 if TYPE_CHECKING:
     from features.lake import Lake
 
 
-def fit_affinity(task: Task, lake: Lake, overrides: tuple[str, ...] = ()) -> Fitted:
-    """Fit, calibrate and judge over a lake.
+def fit_affinity(task: Task, lake: Lake, overrides: tuple[str, ...] = (), sample: float = 1.0) -> Fitted:
+    """Fit, calibrate and judge over a lake, or over a share of its patients.
 
     Raises
     ------
@@ -40,7 +48,7 @@ def fit_affinity(task: Task, lake: Lake, overrides: tuple[str, ...] = ()) -> Fit
     """
     values, models = affinity_values(overrides), model_values(overrides)
     evaluation = section("evaluation", EvaluationValues, overrides)
-    given, consent = _consenting(lake, values)
+    given, left_out = _consenting(lake, values, sample)
     end = int(given.touches.time[-1]) + 1
     first = end - values.test_days * DAY
     practice = Practice(given, values)
@@ -56,6 +64,9 @@ def fit_affinity(task: Task, lake: Lake, overrides: tuple[str, ...] = ()) -> Fit
         calibration=ranker.calibration,
     )
     a, b = ranker.calibration
+    order, state = ranker.order.model_to_string(), given.stage(end, values)
+    recommender = Recommender.of(scorer, order, state, given.items, ranker.blend)
+    rolled.report["reasons"] = reasons(recommender, practice.latest)
     report = rolled.report
     return Fitted(
         task,
@@ -65,8 +76,8 @@ def fit_affinity(task: Task, lake: Lake, overrides: tuple[str, ...] = ()) -> Fit
             "items": len(given.items),
             "user_days": report["user_days"] + ranker.user_days,
             "opened": ranker.opened,
+            "sample_size": f"{ranker.opened:,} items first opened, at least {MIN_EVENTS} asked",
             "split": f"the last {values.test_days} days test, fitted again every {values.retrain_days} days",
-            "consent": consent,
         },
         model={
             "kind": scorer.kind,
@@ -81,14 +92,16 @@ def fit_affinity(task: Task, lake: Lake, overrides: tuple[str, ...] = ()) -> Fit
             f"reference {report['reference']}, the strongest in hindsight of newest first and popularity",
             f"{report['user_days']:,} user-days of test; {report['user_days_without_relevant']:,} without anything "
             "opened for the first time are left out",
-            consent,
         ),
+        attrition=tuple(left_out.rows()),
         files={
-            ORDER: ranker.order.model_to_string(),
+            ORDER: order,
             BLEND: ranker.blend.text(),
-            **to_files(given.stage(end, values), given.items),
-            "report.json": json.dumps(report, ensure_ascii=False, indent=1),
+            **to_files(state, given.items),
+            REPORT: json.dumps(report, ensure_ascii=False, indent=1),
+            USER_DAYS: rolled.user_days.packed(),
         },
+        sections=sections(rolled, evaluation),
     )
 
 
@@ -106,14 +119,15 @@ def refreshed(task: Task, folder: Path, digest: str, lake: Lake, overrides: tupl
         if name not in texts:
             raise InputError("the version has no ranker", where=name, remedy="train again")
     scorer, card = Scorer.load(folder, digest), json.loads(texts["card.json"])
-    given, consent = _consenting(lake, values)
+    kept: dict[str, str | bytes] = {**texts, **manifest.arrays(folder, digest)}
+    given, left_out = _consenting(lake, values)
     end = int(given.touches.time[-1]) + 1
     state = to_files(given.stage(end, values), given.items)
     a, b = scorer.calibration
     return Fitted(
         task,
         scorer,
-        population={"patients": len(given.touches.users), "items": len(given.items), "consent": consent},
+        population={"patients": len(given.touches.users), "items": len(given.items)},
         model={
             "kind": scorer.kind,
             "calibration": {"a": a, "b": b},
@@ -122,13 +136,15 @@ def refreshed(task: Task, folder: Path, digest: str, lake: Lake, overrides: tupl
         },
         figures=_figures_of(card),
         parameters={"refreshed_from": digest},
-        notes=("the ranker is as it was; popularity, peers and texts are those of the lake's end", consent),
+        notes=("the ranker is as it was; popularity, peers and texts are those of the lake's end",),
+        attrition=tuple(left_out.rows()),
         files={
             ORDER: texts[ORDER],
             BLEND: texts[BLEND],
             **state,
-            **{name: texts[name] for name in ("report.json",) if name in texts},
+            **{name: held for name, held in kept.items() if name in (REPORT, USER_DAYS)},
         },
+        sections={"ranking": json.loads(texts[REPORT])} if REPORT in texts else {},
     )
 
 
@@ -164,15 +180,27 @@ class _Candidate:
         self.booster = booster
 
 
-def _consenting(lake: Lake, values: AffinityValues) -> tuple[Readership, str]:
-    ids = lake.patients().astype(str)
+def _consenting(lake: Lake, values: AffinityValues, sample: float = 1.0) -> tuple[Readership, Attrition]:
+    """Return the readership of who may be learnt from, and who was left out; one row a patient."""
+    ids, left_out = lake.patients().astype(str), Attrition()
+    left_out.start("patients of the lake", ids)
+    kept = np.ones(len(ids), dtype=bool)
+
+    def drop(name: str, out: np.ndarray) -> None:
+        nonlocal kept
+        left_out.drop(name, ids, kept & out, kept & ~out)
+        kept = kept & ~out
+
+    if sample < 1:
+        drop(f"outside the sample of {sample:g}", draw(ids, "sample") >= sample)
     refused = without_consent(lake, ids)
     if refused is None:
-        said = "no consents in this lake: model_development could not be asked, nobody left out"
-        return readership(lake, values), said
-    left_out = frozenset(ids[refused].tolist())
-    said = f"{len(left_out)} patients without consent to model_development left out"
-    return readership(lake, values, left_out), said
+        left_out.note("no consents in this lake: model_development could not be asked")
+    else:
+        drop("no consent to model_development", refused)
+    given = readership(lake, values, frozenset(ids[~kept].tolist()))
+    drop("opened no content", ~np.isin(ids, given.touches.users))
+    return given, left_out
 
 
 def _figures_of(card: Mapping[str, Any]) -> dict[str, float]:

@@ -8,6 +8,8 @@ import numpy as np
 
 EDGES = (14, 18, 45, 60, 75)
 """Years at which an age band begins."""
+AGES = ("<14", "14-17", "18-44", "45-59", "60-74", "75+")
+"""Their names."""
 BANDS = len(EDGES) + 2
 
 

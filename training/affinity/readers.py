@@ -170,7 +170,7 @@ def readership(lake: Lake, values: AffinityValues, left_out: frozenset[str] = fr
 
 
 def _worth(opened: pa.Table, values: AffinityValues) -> np.ndarray:
-    """Weigh each touch by its kind, what was completed as finished too, and by its rating over the mean rating."""
+    """Weigh each touch by its kind, what was completed as finished too, and by its rating over the mean so far."""
     other = values.weights.get("other", 1.0)
     kinds = opened["action"].to_pylist() if "action" in opened.column_names else [None] * opened.num_rows
     worth = np.array([values.weights.get(kind or "", other) for kind in kinds], dtype=float)
@@ -179,8 +179,11 @@ def _worth(opened: pa.Table, values: AffinityValues) -> np.ndarray:
         worth += np.where(done, values.weights.get("finish", 0.0), 0.0)
     if "rating" in opened.column_names:
         rating = opened["rating"].cast(pa.float64()).to_numpy(zero_copy_only=False)
-        if (rating > 0).any():
-            worth *= np.where(rating > 0, rating / rating[rating > 0].mean(), 1.0)
+        rated = np.flatnonzero(rating > 0)
+        known = np.maximum(instants(opened["known_at"]), instants(opened["time"]))[rated]
+        _, when = np.unique(known, return_inverse=True)
+        so_far = np.cumsum(np.bincount(when, weights=rating[rated])) / np.cumsum(np.bincount(when))
+        worth[rated] *= rating[rated] / so_far[when]
     return worth
 
 

@@ -182,15 +182,16 @@ class Recommender:
             Work out the contributions of what is shown.
         """
         verdict = display.gate.verdict(reader, at)
-        safe = display.offered & (verdict < 0)
-        barred = np.flatnonzero(display.offered & (verdict >= 0))
-        allowed = safe & display.stage.there
+        allowed = display.offered & (verdict < 0) & display.stage.there
         unread = allowed.copy()
         unread[person.history] = False
         rested = unread.copy()
         rested[[display.place[name] for name in tired if name in display.place]] = False
         sight = Sight(display.stage, person)
-        pool = next((each for each in (rested, unread) if each.any()), allowed)
+        pool = next((each for each in (rested, unread) if int(each.sum()) >= k), unread if unread.any() else allowed)
+        if pool is rested:
+            verdict[unread & ~rested] = REASONS.index("fatigue")
+        barred = np.flatnonzero(display.offered & (verdict >= 0))
         candidates = retrieve(sight, pool, self.values)
         table = rows(sight, candidates)
         score = self.score(table)
@@ -202,7 +203,7 @@ class Recommender:
             if excluded(display.items[candidates[place]], reader, at) is None
         ]
         final = arranged.order[kept]
-        relative = self._relative(table, score, final) if explain else np.zeros((len(final), 0))
+        relative = self.relative(table, score, final) if explain else np.zeros((len(final), 0))
         return self._listed(display, candidates, table, score, arranged, kept, relative, barred, verdict)
 
     def _listed(
@@ -244,7 +245,7 @@ class Recommender:
         a, b = self.scorer.calibration
         return sigmoid(a * self.head(table) + b)
 
-    def _relative(self, table: np.ndarray, score: np.ndarray, shown: np.ndarray) -> np.ndarray:
+    def relative(self, table: np.ndarray, score: np.ndarray, shown: np.ndarray) -> np.ndarray:
         """Return the (shown, groups) contributions less their mean over the person's candidates.
 
         The mean is over at most MEASURED candidates, evenly through the ranking: what is the same for every
