@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from features.params import general
 from serving.changes import Kind
-from serving.schemas import Instant, Name, Purpose, Receipt, Refused, Request, Surrogate, Text, one_of
+from serving.schemas import Instant, Purpose, Receipt, Refused, Request, Surrogate, Text, one_of
 
 
 class Query(BaseModel):
@@ -110,6 +110,11 @@ class TagDeleted(BaseModel):
 Names = Annotated[list[Text], Field(max_length=50)]
 
 
+Barred = Annotated[
+    str, StringConstraints(strict=True, max_length=64, pattern=r"^([a-z][a-z0-9_]*|[A-Z][0-9A-Z.]+(-[A-Z]?[0-9.]+)?)$")
+]
+
+
 class ContentRequest(Request):
     """An item as it is to stand from now on; what is left out is unknown, and doubt withholds an item."""
 
@@ -117,6 +122,7 @@ class ContentRequest(Request):
     topics: Names = Field(default_factory=list)
     layer: Literal["basic", "advanced", "interactive"] | None = None
     format: Literal["article", "short_video", "livestream", "comic", "h5"] | None = None
+    language: Text | None = None
     department: Text | None = None
     author: Text | None = None
     published_at: Annotated[Instant | None, Field(description="absent: now")] = None
@@ -124,7 +130,12 @@ class ContentRequest(Request):
     reviewers: Annotated[Names, Field(description="staff surrogates of the doctors who reviewed it")] = Field(
         default_factory=list
     )
-    contraindications: Annotated[list[Name], Field(max_length=50)] = Field(default_factory=list)
+    contraindications: Annotated[
+        list[Barred],
+        Field(
+            max_length=50, description="codelists, life stages, or codes of ICD-10 and ATC or ranges of them (E10-E14)"
+        ),
+    ] = Field(default_factory=list)
     min_age: Annotated[float | None, Field(ge=0, le=150)] = None
     sensitive: bool | None = None
 

@@ -110,6 +110,7 @@ def catalogue(seed: int, grid: Grid) -> Catalogue:
         "title": title,
         "topics": [list(dict.fromkeys((TOPICS[one].name, TOPICS[two].name))) for one, two in zip(topic, second)],
         "layer": [LAYERS[index] for index in layer],
+        "language": ["zh"] * ITEMS,
         "format": [FORMATS[index] for index in form],
         "department": [TOPICS[index].department for index in topic],
         "author": names,

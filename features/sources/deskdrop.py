@@ -96,7 +96,7 @@ class Deskdrop:
         fields = [(each.name, ARROW[each.kind]) for each in canonical_table("contents").columns]
         instants = {name for name, kind in fields if pa.types.is_timestamp(kind)}
         columns = {}
-        for name, kind in [*fields, ("language", pa.string())]:
+        for name, kind in fields:
             values = [row.get(name) for row in rows]
             columns[name] = pa.array(values, pa.int64()).cast(kind) if name in instants else pa.array(values, kind)
         return pa.table(columns)

@@ -12,8 +12,10 @@ from features.errors import InputError
 from features.instants import DAY
 from features.lake import Lake
 from training.__main__ import app
+from training.affinity.arrange import explore
 from training.affinity.ope import Logged, estimate
 from training.affinity.policies import logged
+from training.affinity.values import affinity_values
 
 SEGMENTS, ITEMS, LISTS, PATIENTS = 4, 12, 3000, 400
 
@@ -116,7 +118,41 @@ def test_the_command_judges_named_policies_and_files(tmp_path) -> None:
     assert (tmp_path / "o.json").is_file()
     uniform = logged(lake, "uniform")
     assert set(np.round(1 / uniform.target)) == {ITEMS}
-    for name in ("newest", "popular"):
-        assert np.isfinite(estimate(logged(lake, name)).dr.value)
+    assert np.isfinite(estimate(logged(lake, "popular")).dr.value)
+    with pytest.raises(InputError, match="when items were published"):
+        logged(lake, "newest")
+    assert "newest              not judged" in CliRunner().invoke(app, ["ope", "--lake", str(lake.path)]).output
+
+
+def _served(folder, lists: int = 20_000) -> tuple[Lake, float]:
+    """Write the log of the service's own lists: certain slots, and a last one that explores among five drawn items."""
+    rng, count, slots = np.random.default_rng(5), 40, 5
+    chance = rng.beta(1, 8, count)
+    values, rows, truth = affinity_values(), [], []
+    for number in range(lists):
+        order = rng.permutation(count)[:slots]
+        made = explore(order, count, values, number)
+        truth.append(chance[made.sampled].mean())
+        for slot, (item, propensity) in enumerate(zip(made.order, made.propensity), 1):
+            sampled = [f"c{each:02d}" for each in made.sampled] if slot == made.slot else None
+            rows.append((f"p{number % 500}", f"l{number}", f"c{item:02d}", slot, propensity, sampled))
+    names = ("patient_id", "list_id", "content_id", "slot", "propensity", "sampled")
+    columns = dict(zip(names, map(list, zip(*rows))))
+    columns["clicked"] = rng.random(len(rows)) < [chance[int(name[1:])] for name in columns["content_id"]]
+    columns["time"] = pa.array(np.arange(len(rows))).cast(pa.timestamp("us", tz="UTC"))
+    (folder / "impressions").mkdir(parents=True)
+    pq.write_table(pa.table(columns), folder / "impressions" / "part.parquet")
+    return Lake(folder), float(np.mean(truth))
+
+
+def test_the_log_of_the_service_is_judged_by_what_each_slot_was_drawn_from(tmp_path) -> None:
+    lake, truth = _served(tmp_path / "told")
+    found = estimate(logged(lake, "uniform"))
+    assert found.impressions == 20_000 and found.weight.covers(1.0) and found.unidentifiable == 0
+    assert found.ips.covers(truth) and found.snips.covers(truth) and found.dr.covers(truth)
+    table = pq.read_table(lake.path / "impressions").drop_columns(["sampled"])
+    (tmp_path / "untold" / "impressions").mkdir(parents=True)
+    pq.write_table(table, tmp_path / "untold" / "impressions" / "part.parquet")
+    assert estimate(logged(Lake(tmp_path / "untold"), "uniform")).unidentifiable > 0.5
     with pytest.raises(InputError, match="no policy"):
         logged(lake, "best")

@@ -12,6 +12,8 @@ from features.params import general
 if TYPE_CHECKING:
     from training.run import Trained
 
+UNTOLD = 0.1
+"""Share of a policy that the log cannot tell of, from which it is said beside the estimates."""
 PARTS = ("history 0", "history 1-4", "history 5-19", "history 20+")
 
 
@@ -121,8 +123,14 @@ def ope(lake: Path, policies: tuple[str, ...] = (), out: Path | None = None) -> 
     from training.affinity.ope import estimate
     from training.affinity.policies import NAMED, logged
 
-    opened = Lake(lake)
-    found = {name: estimate(logged(opened, name)) for name in policies or NAMED}
+    opened, found, untold = Lake(lake), {}, []
+    for name in policies or NAMED:
+        try:
+            found[name] = estimate(logged(opened, name))
+        except InputError as error:
+            if policies or name == NAMED[0]:
+                raise
+            untold.append(f"{name:20}not judged: {error}")
     if out is not None:
         out.write_text(json.dumps({name: asdict(each) for name, each in found.items()}, indent=2) + "\n", "utf-8")
     lines = [f"{'policy':20}{'':8}openings an impression, 95 % interval"]
@@ -133,5 +141,6 @@ def ope(lake: Path, policies: tuple[str, ...] = (), out: Path | None = None) -> 
         lines.append(
             f"{'':20}{each.impressions:,} impressions worth {each.effective:,.0f}; {each.clipped:.2%} of the weights "
             f"clipped; {each.unidentifiable:.2%} of the policy is on items that the log never shows there"
+            + ("" if each.unidentifiable < UNTOLD else ": the estimates speak of the rest alone")
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, *untold])

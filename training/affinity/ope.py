@@ -8,7 +8,8 @@ opened. With w = probability under the other policy / logged propensity, r = ope
     DR     mean of E_other[q] + w (r - q of the item shown)         (Dudik, Langford and Li 2011)
 
 Weights are clipped. Items that the log never shows in a slot have no propensity: what the other policy
-puts on them is not identifiable, and is reported instead of being guessed. No impression is not a negative.
+puts on them is not identifiable, and is reported instead of being guessed. Where the log could show whatever the
+policy wants the weights are 1 on average; what they lack is not identifiable either. No impression is not a negative.
 """
 
 from __future__ import annotations
@@ -65,8 +66,11 @@ class Estimates:
         (sum w)^2 / sum w^2: the impressions that the estimate is worth.
     clipped
         Share of the weights above the clip.
+    weight
+        Mean weight before clipping: 1 where the log could show whatever the policy wants.
     unidentifiable
-        Mean probability that the other policy puts outside the log's support.
+        Share of the other policy that the log cannot tell of: its mean probability outside the support, or what the
+        mean weight lacks of 1 beyond chance, whichever is more.
     """
 
     impressions: int
@@ -76,6 +80,7 @@ class Estimates:
     dr: Figure
     effective: float
     clipped: float
+    weight: Figure
     unidentifiable: float
 
 
@@ -92,7 +97,7 @@ def estimate(log: Logged, clip: float = CLIP) -> Estimates:
     if not ((log.propensity > 0) & (log.propensity <= 1)).all():
         raise InputError("a propensity is not in (0, 1]", where="ope, table impressions")
     raw = log.target / log.propensity
-    weight = np.minimum(raw, clip)
+    weight, mean = np.minimum(raw, clip), _mean(raw, log.cluster)
     total = weight.sum()
     snips = float((weight * log.reward).sum() / total) if total else float("nan")
     return Estimates(
@@ -103,7 +108,8 @@ def estimate(log: Logged, clip: float = CLIP) -> Estimates:
         _mean(log.value + weight * (log.reward - log.modelled), log.cluster),
         float(total**2 / max((weight**2).sum(), 1e-12)),
         float((raw > clip).mean()),
-        float(log.outside.mean()),
+        mean,
+        max(float(log.outside.mean()), 1 - mean.hi),
     )
 
 

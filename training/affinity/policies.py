@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,9 +24,54 @@ if TYPE_CHECKING:
 PERIOD = 30 * DAY
 """Lists of so long a time share what the log can show in a slot."""
 PRIOR = 20.0
-Policy = Callable[[np.ndarray, int], np.ndarray]
-"""(places of the items that a slot can show, number of the period) -> their probabilities."""
+CERTAIN = 1 - 1e-9
+"""Propensity from which nothing else could have stood there."""
+Weigh = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""(items, periods) -> what a policy makes of each item then, up to the sum over what could stand there."""
 NAMED = ("uniform", "newest", "popular")
+
+
+@dataclass(frozen=True)
+class Support:
+    """What could have stood in each slot of a log.
+
+    Where the log says what the slot was drawn from (``sampled``) it is that; where it says that the item was certain,
+    the item alone; else whatever the log shows in that slot within a period.
+
+    Parameters
+    ----------
+    group
+        (n,) number of each impression's set.
+    of, item
+        (m,) the sets, one row for each item of each.
+    """
+
+    group: np.ndarray
+    of: np.ndarray
+    item: np.ndarray
+    items: int
+
+    @staticmethod
+    def read(cell: np.ndarray, item: np.ndarray, certain: np.ndarray, sampled: pa.Array, items: int) -> Support:
+        """Return the sets; ``sampled`` are (n,) lists of items, null where the log does not say."""
+        cells = int(cell.max()) + 1
+        drawn = ~certain & sampled.is_valid().to_numpy(zero_copy_only=False)
+        own = np.flatnonzero(drawn | certain)
+        group = cell.copy()
+        group[own] = cells + np.arange(len(own))
+        shared = np.unique(cell[~(drawn | certain)] * items + item[~(drawn | certain)])
+        lists = sampled.filter(pa.array(drawn))
+        sizes = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+        flat = np.unique(np.repeat(group[drawn], sizes) * items + pc.list_flatten(lists).to_numpy().astype(np.int64))
+        pairs = np.concatenate([shared, flat, np.sort(group[certain] * items + item[certain])])
+        return Support(group, pairs // items, pairs % items, items)
+
+    def place(self, group: np.ndarray, item: np.ndarray) -> np.ndarray:
+        """Return where each pair of set and item stands, -1 where the item is not in the set."""
+        pairs, asked = self.of * self.items + self.item, group * self.items + item
+        order = np.argsort(pairs, kind="stable")
+        found = order[np.minimum(np.searchsorted(pairs[order], asked), len(pairs) - 1)]
+        return np.where(pairs[found] == asked, found, -1)
 
 
 def logged(lake: Lake, policy: str) -> Logged:
@@ -34,14 +80,14 @@ def logged(lake: Lake, policy: str) -> Logged:
     Parameters
     ----------
     policy
-        ``uniform`` over what the log shows in a slot within a period, ``newest`` or ``popular`` (a softmax
-        over age, over openings before the period); or a Parquet file with list_id, slot, content_id and
-        probability, the rows of a list and slot summing to at most 1.
+        ``uniform``, ``newest`` or ``popular`` (by age, by openings before the period) over what could have stood in a
+        slot, judged where chance had a say; or a Parquet file with list_id, slot, content_id and probability, the rows
+        of a list and slot summing to at most 1.
 
     Raises
     ------
     InputError
-        No impressions with a propensity; a policy that is neither named nor a file.
+        No impressions with a propensity; a policy that is neither named nor a file, or that nothing is known for.
     """
     if policy not in NAMED and Path(policy).suffix != ".parquet":
         remedy = "or give a Parquet file"
@@ -50,30 +96,107 @@ def logged(lake: Lake, policy: str) -> Logged:
         raise InputError("the lake has no table 'impressions'", where="ope", remedy="log lists with propensities")
     shown = final(lake.read("impressions"))
     shown = shown.filter(pc.and_(pc.is_valid(shown["propensity"]), pc.is_valid(shown["content_id"])))
+    fixed = pc.greater_equal(shown["propensity"], CERTAIN)
+    if policy in NAMED:
+        everything, shown = shown.num_rows, shown.filter(pc.invert(fixed))
+        if everything and not shown.num_rows:
+            raise InputError("every item was certain: chance had no say", where="ope", remedy="explore in some slot")
     if not shown.num_rows:
         raise InputError("no impression has a propensity", where="ope", remedy="log lists with propensities")
-    names, item = np.unique(shown["content_id"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)
-    slot = shown["slot"].fill_null(0).to_numpy()
-    reward = shown["clicked"].fill_null(False).to_numpy(zero_copy_only=False).astype(float)
-    propensity = shown["propensity"].to_numpy()
-    cluster = shown["patient_id"].to_numpy(zero_copy_only=False).astype(str)
-    time = instants(shown["time"])
-    period = (time - time.min()) // PERIOD
-    _, cell = np.unique(np.stack([period, slot]), axis=1, return_inverse=True)
-    q = _modelled(cell.ravel(), item, reward, len(names))
-    if Path(policy).suffix == ".parquet":
-        return _from_file(Path(policy), shown, names, item, cell.ravel(), reward, propensity, cluster, q)
-    published = {each.content_id: each.published_at or 0 for each in items(lake.read("contents"))}
-    born = np.array([published.get(name, 0) for name in names.tolist()], dtype=np.int64)
-    chances = _named(policy, born - int(time.min()), item, reward, period)
-    target, value = np.zeros(len(item)), np.zeros(len(item))
-    for one in np.unique(cell):
-        rows = np.flatnonzero(cell.ravel() == one)
-        support = np.unique(item[rows])
-        chance = chances(support, int(period[rows[0]]))
-        target[rows] = chance[np.searchsorted(support, item[rows])]
-        value[rows] = chance @ q[one, support]
-    return Logged(cluster, reward, propensity, target, q[cell.ravel(), item], value, np.zeros(len(item)))
+    return _Log(lake, shown).seen_from(policy)
+
+
+class _Log:
+    """The impressions as arrays, and what could have stood in place of each."""
+
+    def __init__(self, lake: Lake, shown: pa.Table) -> None:
+        self.lake, self.shown = lake, shown
+        sampled = (
+            shown["sampled"].combine_chunks().cast(pa.list_(pa.string()))
+            if "sampled" in shown.column_names
+            else pa.nulls(shown.num_rows, pa.list_(pa.string()))
+        )
+        drawn = pc.list_flatten(sampled)
+        content = shown["content_id"].combine_chunks().cast(pa.string())
+        self.names = np.unique(np.concatenate([_texts(content), _texts(drawn)]))
+        self.item = np.searchsorted(self.names, _texts(content))
+        self.slot = shown["slot"].fill_null(0).to_numpy()
+        self.reward = shown["clicked"].fill_null(False).to_numpy(zero_copy_only=False).astype(float)
+        self.propensity = shown["propensity"].to_numpy()
+        self.cluster = _texts(shown["patient_id"])
+        time = instants(shown["time"])
+        self.start = int(time.min())
+        self.period = (time - self.start) // PERIOD
+        _, cell = np.unique(np.stack([self.period, self.slot]), axis=1, return_inverse=True)
+        self.cell = cell.ravel()
+        numbers = pa.array(np.searchsorted(self.names, _texts(drawn)))
+        lists = pa.ListArray.from_arrays(_offsets(sampled), numbers, mask=sampled.is_null())
+        certain = self.propensity >= CERTAIN
+        self.support = Support.read(self.cell, self.item, certain, lists, len(self.names))
+        self.q = _modelled(self.cell, self.item, self.reward, len(self.names))
+
+    def seen_from(self, policy: str) -> Logged:
+        row = np.zeros(int(self.support.group.max()) + 1, dtype=np.int64)
+        row[self.support.group] = np.arange(len(self.item))
+        if policy in NAMED:
+            of, item = self.support.of, self.support.item
+            weight = self._weigh(policy)(item, self.period[row[of]])
+            chance = weight / np.bincount(of, weights=weight)[of]
+            value = np.bincount(of, weights=chance * self.q[self.cell[row[of]], item])
+            place = self.support.place(self.support.group, self.item)
+            target = np.where(place >= 0, chance[place], 0.0)
+            return self._logged(target, value[self.support.group], np.zeros(len(self.item)))
+        return self._from_file(Path(policy))
+
+    def _weigh(self, policy: str) -> Weigh:
+        if policy == "uniform":
+            return lambda item, period: np.ones(len(item))
+        if policy == "newest":
+            published = {each.content_id: each.published_at for each in items(self.lake.read("contents"))}
+            if not any(published.get(name) for name in self.names.tolist()):
+                remedy = "ingest contents with published_at"
+                raise InputError("nothing is known of when items were published", where="ope newest", remedy=remedy)
+            born = np.array([published.get(name) or 0 for name in self.names.tolist()], np.int64) - self.start
+            return lambda item, period: np.exp(-np.maximum(period * PERIOD - born[item], 0) / PERIOD)
+        opened = np.zeros((int(self.period.max()) + 2, len(self.names)))
+        np.add.at(opened, (self.period + 1, self.item), self.reward)
+        before = np.cumsum(opened, axis=0)
+        return lambda item, period: 1 + before[period, item]
+
+    def _from_file(self, path: Path) -> Logged:
+        import pandas as pd
+
+        try:
+            wanted = pq.read_table(path, columns=["list_id", "slot", "content_id", "probability"]).to_pandas()
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(f"cannot be read: {type(error).__name__}", where=path.name) from None
+        log = pd.DataFrame({"list_id": self.shown["list_id"].to_pylist(), "slot": self.shown["slot"].to_pylist()})
+        log["row"] = np.arange(len(log))
+        joined = log.merge(wanted, on=["list_id", "slot"], how="inner")
+        asked = joined["content_id"].astype(str).to_numpy()
+        item = np.minimum(np.searchsorted(self.names, asked), len(self.names) - 1)
+        row, chance, size = joined["row"].to_numpy(), joined["probability"].to_numpy(), len(log)
+        known = self.names[item] == asked
+        same = known & (item == self.item[row])
+        there = same | (known & (self.support.place(self.support.group[row], item) >= 0))
+        target = np.bincount(row[same], weights=chance[same], minlength=size)
+        value = np.bincount(row[there], weights=(chance * self.q[self.cell[row], item])[there], minlength=size)
+        outside = np.bincount(row[~there], weights=chance[~there], minlength=size)
+        return self._logged(target, value, outside)
+
+    def _logged(self, target: np.ndarray, value: np.ndarray, outside: np.ndarray) -> Logged:
+        modelled = self.q[self.cell, self.item]
+        return Logged(self.cluster, self.reward, self.propensity, target, modelled, value, outside)
+
+
+def _texts(each: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    return np.asarray(each.to_numpy(zero_copy_only=False)).astype(str)
+
+
+def _offsets(lists: pa.Array) -> pa.Array:
+    """Return (n + 1,) where each list begins in the flattened values; a null one is empty."""
+    sizes = pc.list_value_length(lists).fill_null(0).to_numpy(zero_copy_only=False)
+    return pa.array(np.concatenate([[0], np.cumsum(sizes)]), pa.int32())
 
 
 def _modelled(cell: np.ndarray, item: np.ndarray, reward: np.ndarray, count: int) -> np.ndarray:
@@ -83,55 +206,3 @@ def _modelled(cell: np.ndarray, item: np.ndarray, reward: np.ndarray, count: int
     overall = max(float(reward.mean()), 1e-9)
     lift = (opened + PRIOR * overall) / (many + PRIOR) / overall
     return np.clip(base[:, None] * lift[None, :], 0.0, 1.0)
-
-
-def _named(policy: str, born: np.ndarray, item: np.ndarray, reward: np.ndarray, period: np.ndarray) -> Policy:
-    """Return a policy; ``born`` counts from the start of the log."""
-    if policy == "uniform":
-        return lambda support, number: np.full(len(support), 1 / len(support))
-    if policy == "newest":
-        return lambda support, number: _softmax(-np.maximum(number * PERIOD - born[support], 0) / PERIOD)
-    opened = np.zeros((int(period.max()) + 2, len(born)))
-    np.add.at(opened, (period + 1, item), reward)
-    before = np.cumsum(opened, axis=0)
-    return lambda support, number: _softmax(np.log1p(before[number, support]))
-
-
-def _softmax(score: np.ndarray) -> np.ndarray:
-    raised = np.exp(score - score.max())
-    return raised / raised.sum()
-
-
-def _from_file(
-    path: Path,
-    shown: pa.Table,
-    names: np.ndarray,
-    item: np.ndarray,
-    cell: np.ndarray,
-    reward: np.ndarray,
-    propensity: np.ndarray,
-    cluster: np.ndarray,
-    q: np.ndarray,
-) -> Logged:
-    import pandas as pd
-
-    try:
-        wanted = pq.read_table(path, columns=["list_id", "slot", "content_id", "probability"]).to_pandas()
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"cannot be read: {type(error).__name__}", where=path.name) from None
-    log = pd.DataFrame({"list_id": shown["list_id"].to_pylist(), "slot": shown["slot"].to_pylist()})
-    log["row"], log["cell"] = np.arange(len(log)), cell
-    joined = log.merge(wanted, on=["list_id", "slot"], how="inner")
-    place = np.searchsorted(names, joined["content_id"].astype(str))
-    known = (place < len(names)) & (names[np.minimum(place, len(names) - 1)] == joined["content_id"].astype(str))
-    place = np.minimum(place, len(names) - 1)
-    supported = np.zeros((int(cell.max()) + 1, len(names)), dtype=bool)
-    supported[cell, item] = True
-    there = known.to_numpy() & supported[joined["cell"], place]
-    row, chance = joined["row"].to_numpy(), joined["probability"].to_numpy()
-    size = len(log)
-    same = there & (place == item[row])
-    target = np.bincount(row[same], weights=chance[same], minlength=size)
-    value = np.bincount(row[there], weights=(chance * q[joined["cell"], place])[there], minlength=size)
-    outside = np.bincount(row[~there], weights=chance[~there], minlength=size)
-    return Logged(cluster, reward, propensity, target, q[cell, item], value, outside)
