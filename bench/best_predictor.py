@@ -34,8 +34,8 @@ from features.lake import Lake
 from features.plan import compile_plan
 from simulation.write import hospital
 from training import measures
-from training.dataset import Dataset, dataset
 from training.evaluate import Bootstrap, Figure
+from training.labelled import Labelled, labelled
 from training.landmarked import fit
 from training.split import draw
 from training.task import Task
@@ -148,7 +148,7 @@ def compare(
     """Train our model on one hospital, the best predictor on another, and judge both on our test rows."""
     task = task_named(name)
     lake = Lake(ours / "lake")
-    data = dataset(task, lake)
+    data = labelled(task, lake)
     fitted = fit(data)
     test = data.parts.rows("test")
     known = ~np.isnan(truth(ours, task, data.patient_id, data.at)) & test
@@ -188,7 +188,7 @@ def expected_auroc(probability: np.ndarray, score: np.ndarray) -> measures.Measu
     return lambda weights: measure(np.concatenate([weights * probability, weights * (1 - probability)], axis=1))
 
 
-def _baselines(data: Dataset, rows: np.ndarray) -> dict[str, np.ndarray]:
+def _baselines(data: Labelled, rows: np.ndarray) -> dict[str, np.ndarray]:
     found = {}
     for name, (feature, direction) in data.task.inputs.baselines.items():
         score = np.nan_to_num(data.column(feature)[rows], nan=-1e9)

@@ -20,8 +20,8 @@ from bench.best_predictor import truth
 from bench.mechanisms import KEPT, mechanism
 from features.lake import Lake
 from simulation.write import hospital
-from training.dataset import Dataset, dataset
 from training.evaluate import Bootstrap, Figure
+from training.labelled import Labelled, labelled
 from training.measures import difference
 
 END = date(2025, 12, 31)
@@ -40,7 +40,7 @@ class Bias:
     closer: Figure
 
 
-def bias(data: Dataset, folder: Path) -> Bias:
+def bias(data: Labelled, folder: Path) -> Bias:
     """Return what weighting and dropping make of the mean risk of a lake's landmarks."""
     true = truth(folder, data.task, data.patient_id, data.at)
     has = ~np.isnan(true)
@@ -75,7 +75,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as temporary:
                 folder = Path(temporary)
                 hospital(folder, given.patients, 3, given.seed, END, setting=setting)
-                found = bias(dataset(task, Lake(folder / "lake")), folder)
+                found = bias(labelled(task, Lake(folder / "lake")), folder)
             print(
                 f"{name} {task}: {found.lost:.1%} lost, mean risk {found.true:.4f}; weighted {shown(found.weighted)}, "
                 f"dropped {shown(found.dropped)}; weighted is nearer by {shown(found.closer)}",

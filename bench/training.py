@@ -23,8 +23,8 @@ import numpy as np
 from features.instants import DAY
 from training import measures
 from training.calibrate import sigmoid
-from training.dataset import Folds
 from training.evaluate import Bootstrap
+from training.labelled import Folds
 from training.models import lightgbm as ours
 from training.models.values import ModelValues, model_values
 from training.tune import BINS, FOLDS, Rows, Search, tuned

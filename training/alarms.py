@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from training import measures
-from training.dataset import Dataset
 from training.evaluate import Bootstrap, EvaluationValues
+from training.labelled import Labelled
 from training.refit import Refit
 
 ALONE = 0.95
@@ -72,7 +72,7 @@ def _auroc(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> float:
     return float(measures.auroc(y, score)(weights)[0])
 
 
-def shuffled(data: Dataset, refit: Refit, values: EvaluationValues) -> dict[str, Any]:
+def shuffled(data: Labelled, refit: Refit, values: EvaluationValues) -> dict[str, Any]:
     """Fit to labels dealt to other patients, and return the AUROC for those labels on the test part.
 
     A patient's labels stay together, so that a patient (or a copy of one) in both parts would be

@@ -12,10 +12,10 @@ from features.params import section
 from features.progress import track
 from training import alarms, intervals, stability
 from training.benefit import CalibrationCurve, decision_curve
-from training.dataset import Dataset
 from training.evaluate import Bootstrap, EvaluationValues, capacity
 from training.fairness import judge
 from training.fitted import Fitted
+from training.labelled import Labelled
 from training.learning import learning_curve, without_tested
 from training.models.values import model_values
 from training.months import label_shift
@@ -59,7 +59,7 @@ class Assessment:
         return (*alarmed, *unfair, *odd, stable, told["tested"]["text"], told["curvature"]["text"])
 
 
-def assess(data: Dataset, fitted: Fitted, lake: Lake, overrides: tuple[str, ...] = ()) -> Assessment:
+def assess(data: Labelled, fitted: Fitted, lake: Lake, overrides: tuple[str, ...] = ()) -> Assessment:
     """Judge a fitted model on the test part of the data that it was fitted on.
 
     Parameters
@@ -118,7 +118,7 @@ def assess(data: Dataset, fitted: Fitted, lake: Lake, overrides: tuple[str, ...]
     return Assessment(sections, group_figures(sections["fairness"]), files)
 
 
-def months(data: Dataset, fitted: Fitted, probability: np.ndarray) -> list[dict[str, Any]]:
+def months(data: Labelled, fitted: Fitted, probability: np.ndarray) -> list[dict[str, Any]]:
     """Return the label-shift test of every month of landmarks, by probabilities that never saw the patient."""
     test, train = data.parts.rows("test"), data.parts.rows("train")
     rows = np.flatnonzero(test)
@@ -129,14 +129,14 @@ def months(data: Dataset, fitted: Fitted, probability: np.ndarray) -> list[dict[
     return label_shift(data.y[rows], probability, data.patient_id[rows], month, data.weight[rows])
 
 
-def operating_point(data: Dataset, fitted: Fitted, probability: np.ndarray, values: EvaluationValues) -> float:
+def operating_point(data: Labelled, fitted: Fitted, probability: np.ndarray, values: EvaluationValues) -> float:
     """Return the probability from which a row is acted on: the calls of a month for churn, else the band ``high``."""
     if data.task.kind == "churn":
         return float(np.quantile(probability, 1 - capacity(data, values)))
     return fitted.scorer.bands[1]
 
 
-def _known(data: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _known(data: Labelled) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return values, outcomes and weights of every row that was followed, of both parts."""
     known = data.weight > 0
     return data.x[known], data.y[known], data.weight[known]

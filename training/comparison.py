@@ -21,7 +21,7 @@ from training.task import Task
 
 if TYPE_CHECKING:
     from features.lake import Lake
-    from training.dataset import Dataset
+    from training.labelled import Labelled
 
 TOP = 4
 EXPLAINED = 2000
@@ -75,7 +75,7 @@ def compare(
     challenger: Scorer,
     champion: Scorer,
     name: str,
-    data: Dataset,
+    data: Labelled,
     lake: Lake,
     overrides: tuple[str, ...] = (),
 ) -> Comparison:

@@ -1,227 +1,75 @@
-"""Dataset: a task's labelled landmarks of a lake, with their vectors, parts and attrition."""
+"""Dataset: a task's labelled landmarks as a data scientist takes them in hand, in pandas."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
+import pandas as pd
 
-from features import catalogue
-from features.errors import InputError
-from features.instants import DAY
-from features.params import section
-from features.vector import VectorSpec
-from training.attrition import Attrition
-from training.beside import beside, needs
 from training.calling import callable_as
-from training.censoring import Weights, observed_risk, weights
-from training.followup import Followup
-from training.landmarks import landmarks, without_consent
-from training.mistakes import check, constant, empty, once, varying
-from training.models.values import model_values
-from training.outcome import FollowedOutcome
-from training.split import Split, SplitValues, draw, split
+from training.labelled import Folds, Labelled, labelled
 from training.task import Task
-from training.tasks import task as task_named
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from features.lake import Lake
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled rows, one a landmark, in order of patient and time.
+    """Labelled rows, one a landmark, in order of patient and time; every column has the same index.
 
     Parameters
     ----------
-    task
-        What was asked.
-    spec
-        The columns of ``x``: the model's inputs.
-    x
-        (n, k) float64, NaN for null.
-    y
-        (n,) 1.0 or 0.0.
-    weights
-        (n,) one over the probability of being followed so long; 0 where the row was lost to
-        follow-up: its ``y`` means nothing.
-    days, ended
-        (n,) time from the landmark to what ended it, and what that was
-        (:class:`training.censoring.Ended`): for the observed risk where death competes.
-    patient_id, at
-        (n,) landmarks; ``at`` in UTC microseconds.
-    parts
-        Train and test.
-    eligible
-        How many patients of the whole hospital are eligible at a landmark, on average.
-    log
-        Who was left out.
-    beside
-        Published scores, BG/NBD and RFM by name, (n,) each: baselines that are more than a feature.
-    sampled
-        Share of the patients that was taken: below 1, a dry run.
+    rows
+        The same as arrays.
     """
 
-    task: Task
-    spec: VectorSpec
-    x: np.ndarray
-    y: np.ndarray
-    weights: Weights
-    days: np.ndarray
-    ended: np.ndarray
-    patient_id: np.ndarray
-    at: np.ndarray
-    parts: Split
-    eligible: float
-    log: Attrition
-    beside: Mapping[str, np.ndarray] = field(default_factory=dict)
-    sampled: float = 1.0
+    rows: Labelled
 
     @property
     def X(self) -> pd.DataFrame:
-        """The vectors as a frame, columns in the order of the VectorSpec."""
-        import pandas as pd
-
-        return pd.DataFrame(self.x, columns=list(self.spec.names))
+        """The vectors, columns in the order of the VectorSpec, NaN for null."""
+        return pd.DataFrame(self.rows.x, columns=list(self.rows.spec.names))
 
     @property
-    def weight(self) -> np.ndarray:
-        """(n,) weight of each row, the same in fitting, calibration and measures."""
-        return self.weights.weight
+    def y(self) -> pd.Series:
+        """1.0 or 0.0."""
+        return pd.Series(self.rows.y, name="y")
 
     @property
-    def split(self) -> np.ndarray:
-        """(n,) ``train``, ``test`` or empty: between the parts, or lost to follow-up (weight 0)."""
-        return self.parts.part
+    def weight(self) -> pd.Series:
+        """Weight of each row, the same in fitting, calibration and measures; 0 where it was lost to follow-up."""
+        return pd.Series(self.rows.weight, name="weight")
+
+    @property
+    def patient_id(self) -> pd.Series:
+        """Surrogate of the patient."""
+        return pd.Series(self.rows.patient_id.astype(str), name="patient_id", dtype="str")
+
+    @property
+    def at(self) -> pd.Series:
+        """The landmark's instant, in UTC."""
+        return pd.Series(pd.to_datetime(self.rows.at, unit="us", utc=True), name="at")
+
+    @property
+    def split(self) -> pd.Series:
+        """``train``, ``test`` or empty: between the parts, or lost to follow-up."""
+        return pd.Series(self.rows.parts.part.astype(str), name="split", dtype="str")
 
     def attrition(self) -> pd.DataFrame:
-        """Who was left out, at which step, and why."""
-        import pandas as pd
-
-        return pd.DataFrame(self.log.rows())
-
-    def rows(self, part: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return (x, y, patient_id) of a part."""
-        mask = self.parts.rows(part)
-        return self.x[mask], self.y[mask], self.patient_id[mask]
-
-    def column(self, name: str) -> np.ndarray:
-        """Return one feature's (n,) values."""
-        return self.x[:, self.spec.names.index(name)]
-
-    def constant(self) -> tuple[str, ...]:
-        """Return the features that do not vary here: of no use to any model."""
-        return constant(self.spec.names, self.x)
-
-    def count(self) -> tuple[int, int]:
-        """Return (patients, patients with an event), of those not lost to follow-up."""
-        known = self.weight > 0
-        return len(np.unique(self.patient_id[known])), len(np.unique(self.patient_id[known & (self.y == 1)]))
+        """Return who was left out, at which step, and why."""
+        return pd.DataFrame(self.rows.log.rows())
 
     def cv(self, folds: int = 5) -> Folds:
         """Return a scikit-learn splitter: patients apart, time forward, an embargo of the horizon."""
-        return Folds(self.patient_id, self.at, self.task.horizon_days, folds)
-
-
-@dataclass(frozen=True)
-class Folds:
-    """Patient-grouped, time-forward, embargoed folds for scikit-learn's ``cv=``."""
-
-    patient_id: np.ndarray
-    at: np.ndarray
-    horizon_days: int
-    folds: int = 5
-
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        return self.folds
-
-    def split(self, X: Any = None, y: Any = None, groups: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield (train, test) places: each fold's patients, tested after the others' label windows have closed.
-
-        Where the landmarks are too few for the embargo, patients alone are kept apart.
-        """
-        fold = np.minimum((draw(self.patient_id, "cv") * self.folds).astype(int), self.folds - 1)
-        middle = np.median(np.unique(self.at)) if len(self.at) else 0
-        learnt = self.at + self.horizon_days * DAY <= middle
-        for number in range(self.folds):
-            if learnt.any():
-                yield np.flatnonzero((fold != number) & learnt), np.flatnonzero((fold == number) & (self.at >= middle))
-            else:
-                yield np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+        return self.rows.cv(folds)
 
 
 def dataset(task: Task | str, lake: Lake | Path | str, overrides: tuple[str, ...] = (), sample: float = 1.0) -> Dataset:
-    """Return the labelled vectors of a task over a lake.
-
-    Parameters
-    ----------
-    task
-        A task, its name, or the Python file that declares it.
-    lake
-        A lake, or its folder.
-    overrides
-        ``section.name=value`` texts, as given to ``--set``.
-    sample
-        Share of the patients to take.
-
-    Raises
-    ------
-    InputError
-        The lake is too short or too poor, or nobody is eligible.
-    """
-    from features.build import vectors
-    from features.lake import Lake
-    from features.plan import compile_plan
-
-    lake = lake if isinstance(lake, Lake) else Lake(Path(lake))
-    task = task_named(task, overrides) if isinstance(task, str) else task
-    if not isinstance(task.outcome, FollowedOutcome):
-        raise InputError(f"'{task.name}' is not asked of landmarks", where="dataset", remedy="see training run")
-    values = section("split", SplitValues, overrides)
-    declared = (*catalogue(), *task.own)
-    readable = check(task, declared)
-    once(lake)
-    patient_id, at, what = landmarks(lake, task, values.reporting_lag_days, sample)
-    attrition = Attrition()
-    attrition.start(what, patient_id)
-    out = without_consent(lake, patient_id)
-    if out is None:
-        attrition.note("no consents in this lake: model_development could not be asked, nobody left out")
-    else:
-        attrition.drop("no current consent to model_development", patient_id, out, ~out)
-        patient_id, at = patient_id[~out], at[~out]
-    moments = np.unique(at)
-    asked = vectors(lake, compile_plan(declared, task.cohort.needs), patient_id, at)
-    kept = task.cohort.apply(dict(zip(task.cohort.needs, asked.T)), patient_id, attrition)
-    patient_id, at = patient_id[kept], at[kept]
-    if not len(patient_id):
-        raise empty(task, attrition)
-    eligible = len(patient_id) / len(moments) / sample
-    found = task.outcome.label(Followup(lake, patient_id, at), attrition, task.horizon_days, task.time.washout_days)
-    known = ~np.isnan(found.y)
-    patient_id, at, y, days, ended = (each[known] for each in (patient_id, at, found.y, found.days, found.ended))
-    if not len(y):
-        raise empty(task, attrition)
-    weighed = weights(days, ended, values.least_followed)
-    risk = float(observed_risk(days, ended)(np.ones((1, len(y))))[0])
-    risk = 1 - risk if task.kind == "churn" else risk
-    attrition.note(f"{weighed.text}; observed risk {risk:.2%} (Aalen-Johansen, death competing)")
-    wanted = tuple(dict.fromkeys((*readable, *needs(task))))
-    plan = compile_plan(declared, wanted)
-    columns = dict(zip(plan.spec.names, vectors(lake, plan, patient_id, at).T))
-    spec = plan.spec.subset(readable)
-    x = np.ascontiguousarray(np.stack([columns[name] for name in readable], axis=1))
-    varying(task, spec.names, x, attrition)
-    parts = split(patient_id, at, task.horizon_days, values)
-    parts = replace(parts, part=np.where(weighed.weight > 0, parts.part, ""))  # who was lost stands for nothing
-    train = parts.rows("train")
-    scores = beside(task, columns, train, y, weighed.weight, patient_id, model_values(overrides))
-    return Dataset(task, spec, x, y, weighed, days, ended, patient_id, at, parts, eligible, attrition, scores, sample)
+    """Return the labelled vectors of a task over a lake; see :func:`training.labelled.labelled`."""
+    return Dataset(labelled(task, lake, overrides, sample))
 
 
 callable_as(__name__, dataset)

@@ -15,6 +15,7 @@ import numpy as np
 from features.errors import InputError
 from training.dataset import Dataset
 from training.evaluate import evaluate, flat
+from training.labelled import Labelled
 from training.landmarked import judged
 from training.run import Trained, provenance, set_by
 from training.tracking import NO_ARTEFACT, Run, Source, record
@@ -24,7 +25,7 @@ FILE = "estimator.py"
 
 
 def run_estimator(
-    data: Dataset,
+    data: Labelled,
     named: str,
     source: Source,
     overrides: tuple[str, ...] = (),
@@ -52,7 +53,7 @@ def run_estimator(
     kind = f"{type(model).__module__.partition('.')[0]}.{type(model).__name__}"
     train, test = data.parts.rows("train"), data.parts.rows("test")
     there = ~np.isnan(data.x[train]).all(axis=0)
-    frame = data.X.loc[:, there]
+    frame = Dataset(data).X.loc[:, there]
     weighed = "sample_weight" in inspect.signature(model.fit).parameters
     try:
         model.fit(frame[train], data.y[train], **({"sample_weight": data.weight[train]} if weighed else {}))

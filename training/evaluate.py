@@ -16,7 +16,10 @@ from training.calling import callable_as
 from training.measures import Measure
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from training.dataset import Dataset
+    from training.labelled import Labelled
 
 
 class EvaluationValues(Values):
@@ -166,19 +169,25 @@ def flat(found: Mapping[str, Figure], part: str = "test") -> dict[str, float]:
     return out
 
 
-def evaluate(data: Dataset, probability: np.ndarray, values: EvaluationValues | None = None) -> dict[str, Figure]:
+def evaluate(
+    data: Dataset | Labelled, probability: np.ndarray | pd.Series, values: EvaluationValues | None = None
+) -> dict[str, Figure]:
     """Return the figures of anybody's predictions of a dataset's test part, the task's baselines beside them.
 
     Parameters
     ----------
+    data
+        As ``training.dataset`` gives it, or its arrays.
     probability
         One for every row of the dataset, or one for every row of its test part, in order.
     """
+    from training.dataset import Dataset
+
+    data = data.rows if isinstance(data, Dataset) else data
     values = values or section("evaluation", EvaluationValues)
     test = data.parts.rows("test")
-    probability = np.asarray(probability, dtype=float)
-    if len(probability) == len(test):
-        probability = probability[test]
+    told = np.asarray(probability, dtype=float)
+    told = told[test] if len(told) == len(test) else told
     baselines = {}
     for name, (feature, direction) in data.task.inputs.baselines.items():
         if feature in data.spec.names:
@@ -186,10 +195,10 @@ def evaluate(data: Dataset, probability: np.ndarray, values: EvaluationValues | 
             baselines[name] = score if direction == "up" else -score
     baselines |= {name: score[test] for name, score in data.beside.items()}
     patient, share = data.patient_id[test], capacity(data, values)
-    return figures(data.y[test], probability, patient, baselines, share, values, data.weight[test])
+    return figures(data.y[test], told, patient, baselines, share, values, data.weight[test])
 
 
-def capacity(data: Dataset, values: EvaluationValues) -> float:
+def capacity(data: Labelled, values: EvaluationValues) -> float:
     """Return the share of those eligible at a landmark that the calls of a month (30 days) reach."""
     return float(min(1.0, values.calls_per_day * 30 / max(data.eligible, 1.0)))
 

@@ -8,9 +8,9 @@ from features.errors import InputError
 from features.instants import iso
 from features.params import section
 from training.candidates import candidates, parameters
-from training.dataset import Dataset
 from training.evaluate import EvaluationValues, capacity, evaluate, flat
 from training.fitted import Fitted, bands
+from training.labelled import Labelled
 from training.models.choice import choose
 from training.models.values import model_values
 from training.sample_size import SampleSize, sample_size
@@ -24,12 +24,12 @@ class TooFew(InputError):
     ``attrition`` says where they were lost.
     """
 
-    def __init__(self, data: Dataset, what: str) -> None:
+    def __init__(self, data: Labelled, what: str) -> None:
         super().__init__(f"refused: {what}", where=f"task {data.task.name}", remedy="wait for more patients")
         self.attrition = data.log.rows()
 
 
-def judged(data: Dataset, overrides: tuple[str, ...] = ()) -> SampleSize:
+def judged(data: Labelled, overrides: tuple[str, ...] = ()) -> SampleSize:
     """Return the verdict on the number of patients and events.
 
     Raises
@@ -48,7 +48,7 @@ def judged(data: Dataset, overrides: tuple[str, ...] = ()) -> SampleSize:
     return found
 
 
-def fit(data: Dataset, overrides: tuple[str, ...] = (), trials: int = 0, storage: str = "", study: str = "") -> Fitted:
+def fit(data: Labelled, overrides: tuple[str, ...] = (), trials: int = 0, storage: str = "", study: str = "") -> Fitted:
     """Fit, choose, calibrate and judge a task's model.
 
     Parameters

@@ -8,8 +8,8 @@ import numpy as np
 
 from features.vector import Feature
 from training import measures
-from training.dataset import Dataset
 from training.evaluate import Bootstrap, EvaluationValues, Figure
+from training.labelled import Labelled
 from training.refit import Refit
 from training.split import draw
 
@@ -17,7 +17,7 @@ SHARES = (0.125, 0.25, 0.5, 1.0)
 _TESTED = ("count", "exists", "days_since", "distinct", "coverage")
 
 
-def learning_curve(data: Dataset, refit: Refit, values: EvaluationValues) -> list[dict[str, Any]]:
+def learning_curve(data: Labelled, refit: Refit, values: EvaluationValues) -> list[dict[str, Any]]:
     """Return the AUROC on the test part of models fitted to a share of the train part's patients."""
     train = data.parts.rows("train")
     number = draw(data.patient_id, f"learning-{values.seed}")
@@ -39,7 +39,7 @@ def was_tested(feature: Feature) -> bool:
     return definition.get("reduction") in _TESTED and of.get("table") == "observations"
 
 
-def without_tested(data: Dataset, refit: Refit, values: EvaluationValues) -> dict[str, Any]:
+def without_tested(data: Labelled, refit: Refit, values: EvaluationValues) -> dict[str, Any]:
     """Return the AUROC with and without the features that say somebody was examined.
 
     Without: counts and days since of observations are left out, and a missing result is the median, so
@@ -74,7 +74,7 @@ def _tables(definition: dict[str, Any]) -> set[str]:
     return set().union(*(_tables(each) for each in of.values() if isinstance(each, dict)))
 
 
-def _auroc(data: Dataset, refit: Refit, rows: np.ndarray, x: np.ndarray, values: EvaluationValues) -> Figure:
+def _auroc(data: Labelled, refit: Refit, rows: np.ndarray, x: np.ndarray, values: EvaluationValues) -> Figure:
     test = data.parts.rows("test")
     model = refit(x[rows], data.y[rows], data.patient_id[rows], data.weight[rows])
     bootstrap = Bootstrap(data.patient_id[test], values.replicates, values.seed, data.weight[test])

@@ -158,8 +158,8 @@ def _compared(scorer: Scorer, found: tracking.Version, champion: tracking.Versio
     """Compare a version with the one in production on what its run was asked: its own task and ``--set``."""
     from features.lake import Lake
     from training.comparison import compare, compare_held_out
-    from training.dataset import dataset
     from training.held_out import HeldOut
+    from training.labelled import labelled
     from training.scorer import Scorer
 
     folder, other = (tracking.fetch(each.task, each.version) for each in (found, champion))
@@ -173,7 +173,7 @@ def _compared(scorer: Scorer, found: tracking.Version, champion: tracking.Versio
         held = (scorer, HeldOut.read(folder)), (served, HeldOut.read(other))
         return compare_held_out(*held, champion.version, task, overrides)
     lake = Lake(place)
-    return compare(scorer, served, champion.version, dataset(task, lake, overrides), lake, overrides)
+    return compare(scorer, served, champion.version, labelled(task, lake, overrides), lake, overrides)
 
 
 def _standing(found: tracking.Version, lake: Path | None) -> Path | None:

@@ -96,9 +96,9 @@ def run(
         from training.affinity.learn import fit_affinity
 
         return record(fit_affinity(task, opened, overrides, sample).keeping(kept), source, overrides, sample)
-    from training.dataset import dataset
+    from training.labelled import labelled
 
-    data = dataset(task, opened, overrides, sample)
+    data = labelled(task, opened, overrides, sample)
     if estimator:
         from training.estimator import run_estimator
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.dataset import Dataset
 from training.explanation import Explanation
 from training.gates import STABLE
+from training.labelled import Labelled
 from training.refit import Refit
 from training.scorer import Scorer
 
@@ -73,7 +73,7 @@ def code(group: str, value: float) -> str:
     return f"{group}:{'raises' if value > 0 else 'lowers'}"
 
 
-def stability(data: Dataset, scorer: Scorer, refit: Refit, seed: int) -> Stability:
+def stability(data: Labelled, scorer: Scorer, refit: Refit, seed: int) -> Stability:
     """Fit the winner five times to patients drawn with replacement and compare its reasons with the scorer's."""
     test = np.flatnonzero(data.parts.rows("test"))
     if len(test) > ROWS:
@@ -84,7 +84,7 @@ def stability(data: Dataset, scorer: Scorer, refit: Refit, seed: int) -> Stabili
     return compared(ours, again)
 
 
-def retrains(data: Dataset, refit: Refit, seed: int) -> Iterable[object]:
+def retrains(data: Labelled, refit: Refit, seed: int) -> Iterable[object]:
     """Yield the five models: another seed, and patients of the train part drawn with replacement."""
     train = np.flatnonzero(data.parts.rows("train"))
     names, row = np.unique(data.patient_id[train], return_inverse=True)

@@ -17,7 +17,7 @@ import numpy as np
 
 from features.errors import InputError
 from features.progress import track
-from training.dataset import Folds
+from training.labelled import Folds
 from training.models.clip import bounds, clipped
 from training.models.lightgbm import settings
 from training.models.logistic import log_loss

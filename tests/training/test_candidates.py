@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import training
 from features.vector import Feature, VectorSpec
 from training import tracking
 from training.assessment import assess
 from training.calibrate import sigmoid
 from training.candidates import candidates
+from training.labelled import labelled
 from training.landmarked import fit
 from training.models.choice import choose
 from training.models.published import over_catalogue
@@ -96,7 +96,7 @@ def test_a_score_that_misses_what_matters_loses(rows):
 def test_a_chosen_score_is_assessed_and_recorded_like_any_model(lake, store, home):
     """Landmarks of the sample hospital whose labels are dealt by the published points."""
     quick = ("models.lightgbm.rounds=30", "evaluation.replicates=60", "models.folds=3")
-    data = training.dataset("stroke_12m", lake, quick)
+    data = labelled("stroke_12m", lake, quick)
     (score,) = over_catalogue(("framingham_2008_lipids",))
     margin = Points.fitted(score, data.x, data.spec.names).margin(data.x)
     rng = np.random.default_rng(8)

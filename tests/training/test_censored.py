@@ -6,11 +6,11 @@ from datetime import date
 
 import pytest
 
-import training
 from bench.censored import bias, shown
 from features.lake import Lake
 from simulation.setting import Setting
 from simulation.write import hospital
+from training.labelled import labelled
 
 
 @pytest.mark.slow
@@ -23,7 +23,7 @@ def test_weighting_beats_dropping_the_lost_against_the_truth(tmp_path, home, nam
     """
     setting = replace(Setting(), leave_rate=leaving, death_rate=0.0005, incidence=2.0)
     hospital(tmp_path, 4000, 3, 21, date(2025, 12, 31), setting=setting)
-    found = bias(training.dataset(name, Lake(tmp_path / "lake")), tmp_path)
+    found = bias(labelled(name, Lake(tmp_path / "lake")), tmp_path)
     with capsys.disabled():
         sys.stdout.write(
             f"\n{name}: mean risk off by {shown(found.weighted)} weighted, {shown(found.dropped)} dropped\n"

@@ -13,6 +13,7 @@ from features.lake import Lake
 from simulation.write import hospital
 from training.attrition import Attrition
 from training.cohort import Cohort, Criterion
+from training.labelled import labelled
 from training.landmarked import TooFew, fit
 from training.mistakes import check, empty, varying
 from training.tasks import task
@@ -38,7 +39,7 @@ def _with(name, **changes):
 )
 def test_an_unknown_feature_or_group_is_named(lake, changes, message):
     with pytest.raises(InputError, match=message):
-        training.dataset(_with("churn_90d", **changes), lake)
+        labelled(_with("churn_90d", **changes), lake)
 
 
 def test_an_unknown_codelist_is_named_with_the_nearest():
@@ -49,10 +50,10 @@ def test_an_unknown_codelist_is_named_with_the_nearest():
 
 def test_a_date_out_of_range_says_from_when_to_when(lake):
     with pytest.raises(InputError, match=r"records from 20\d\d-\d\d-\d\d to 20.*too short.*more days are needed"):
-        training.dataset("stroke_60m", lake)
+        labelled("stroke_60m", lake)
     long = replace(task("churn_90d"), time=replace(task("churn_90d").time, lookback_days=4000))
     with pytest.raises(InputError, match=r"look-back of 4000 .*more days are needed"):
-        training.dataset(long, lake)
+        labelled(long, lake)
 
 
 def test_an_empty_cohort_says_at_which_step_the_last_went(lake):
@@ -60,19 +61,19 @@ def test_an_empty_cohort_says_at_which_step_the_last_went(lake):
     with pytest.raises(
         InputError, match=r"nobody is eligible: the step 'older than anybody' left out the last"
     ) as told:
-        training.dataset(replace(task("churn_90d"), cohort=Cohort((nobody,))), lake)
+        labelled(replace(task("churn_90d"), cohort=Cohort((nobody,))), lake)
     assert told.value.attrition[-1]["rows_left"] == 0
 
 
 def test_no_events_is_refused_with_the_numbers(lake):
     entry = "{codelist: gout, ages: [18, 90], lookback_days: 365, washout_days: 30, horizons_months: [12]}"
-    data = training.dataset(task("gout_12m", (f"diseases.gout={entry}",)), lake)
+    data = labelled(task("gout_12m", (f"diseases.gout={entry}",)), lake)
     with pytest.raises(TooFew, match=r"patients with 0 events: missing 50 more events \(at least 50\); wait"):
         fit(data)
 
 
 def test_one_class_in_a_part_is_refused(lake):
-    data = training.dataset("churn_90d", lake)
+    data = labelled("churn_90d", lake)
     test = data.parts.rows("test")
     with pytest.raises(TooFew, match="the test part holds one class only"):
         fit(replace(data, y=np.where(test, 0.0, data.y)))
@@ -81,7 +82,7 @@ def test_one_class_in_a_part_is_refused(lake):
 
 
 def test_a_constant_feature_is_left_out_and_named(lake):
-    data = training.dataset("churn_90d", lake)
+    data = labelled("churn_90d", lake)
     assert data.constant()
     assert any(f"{len(data.constant())} features do not vary" in str(row["step"]) for row in data.log.rows())
     for name in data.constant():
@@ -97,7 +98,7 @@ def test_a_patient_given_twice_is_named(tmp_path):
     again = rows.iloc[[0]].assign(event_id="another", birth_date=pd.Timestamp("1950-01-01", tz="UTC"))
     pd.concat([rows, again]).to_parquet(file)
     with pytest.raises(InputError, match=r"patients: 1 patient has two rows in force; merge them"):
-        training.dataset("churn_90d", Lake(lake))
+        labelled("churn_90d", Lake(lake))
 
 
 def test_a_cohort_that_ends_after_its_labels_says_so():

@@ -7,10 +7,10 @@ import shutil
 import numpy as np
 import pytest
 
-import training
 from features.errors import InputError
 from training import tracking
 from training.estimator import made
+from training.labelled import labelled
 from training.proposal import propose
 from training.run import run
 from training.tasks import task
@@ -100,7 +100,7 @@ def test_the_gout_of_the_documentation_is_two_tasks(hospital, lake):
     assert each.horizon_days == 1095 and each.inputs.monotone == {"uric_acid_last_12m": "up"}
     assert {"gout_dx_ever", "gout_drug_ever"} <= set(each.cohort.needs)
     assert task("silent_60d").name == "silent_60d"
-    data = training.dataset("gout_12m", lake)
+    data = labelled("gout_12m", lake)
     assert "uric_acid_last_12m" in data.spec.names and data.y.sum() == 0
 
 

@@ -6,13 +6,13 @@ import stat
 import numpy as np
 import pytest
 
-import training
 from features.errors import InputError
 from features.sources.nhanes import frame
 from training.candidates import linear
 from training.comparison import compare, compare_held_out
 from training.gates import gates
 from training.held_out import HeldOut
+from training.labelled import labelled
 from training.landmarked import fit
 from training.models.values import model_values
 from training.proposal import Proposal
@@ -125,13 +125,13 @@ def test_what_was_held_out_is_read_again_and_names_nobody(tmp_path):
 
 @pytest.mark.slow
 def test_a_worse_challenger_is_blocked_on_the_same_rows(lake):
-    data = training.dataset("churn_90d", lake)
+    data = labelled("churn_90d", lake)
     good = fit(data, QUICK).scorer
     worse = fit(data, (*QUICK, "models.seed=8")).scorer
     noise = np.random.default_rng(0).permutation(len(data.y))
     from dataclasses import replace
 
-    spoiled = fit(replace(data, y=np.where(data.split == "train", data.y[noise], data.y)), QUICK).scorer
+    spoiled = fit(replace(data, y=np.where(data.parts.part == "train", data.y[noise], data.y)), QUICK).scorer
     even = compare(worse, good, "1", data, lake)
     assert even.overlap > 0.5 and not any(gate.verdict == "block" for gate in even.gates())
     assert even.figures["auroc_gain"].covers(0)

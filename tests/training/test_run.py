@@ -8,7 +8,9 @@ import pytest
 import training
 from features.errors import InputError
 from training import tracking
+from training.dataset import Dataset
 from training.gates import gates
+from training.labelled import labelled
 from training.landmarked import TooFew, fit
 from training.proposal import propose
 from training.run import run
@@ -20,21 +22,27 @@ from training.tasks import task
 def churn(sample, home):
     from features.lake import Lake
 
-    return training.dataset("churn_90d", Lake(sample / "lake"))
+    return labelled("churn_90d", Lake(sample / "lake"))
 
 
 def test_a_dataset_says_who_was_left_out(churn):
-    steps = churn.attrition()
-    assert steps["rows_left"].iloc[-1] == len(churn.y) == len(churn.X)
+    data = Dataset(churn)
+    steps = data.attrition()
+    assert steps["rows_left"].iloc[-1] == len(data.y) == len(data.X)
     assert (steps["rows_left"].diff().dropna() == -steps["rows_out"].iloc[1:]).all()
     assert {"no current consent to model_development", "expected back"} <= set(steps["step"])
     assert set(steps["let_in_by"].dropna().iloc[0]) == {"care plan", "chronic disease", "two contacts a year"}
     assert 0.05 < churn.y.mean() < 0.6
 
 
-def test_a_notebook_gives_the_folder_of_a_lake(churn, sample):
-    again = training.dataset("churn_90d", str(sample / "lake"))
-    assert again.spec.digest == churn.spec.digest and (again.y == churn.y).all()
+def test_a_notebook_gives_the_folder_of_a_lake_and_gets_pandas(churn, sample):
+    data = training.dataset("churn_90d", str(sample / "lake"))
+    assert tuple(data.X.columns) == churn.spec.names and (data.y == churn.y).all()
+    assert data.X.index.equals(data.at.index) and str(data.at.dtype) == "datetime64[us, UTC]"
+    assert set(data.split) == {"train", "test", ""} and (data.weight[data.split != ""] > 0).all()
+    assert data.X[data.split == "test"].shape[0] == churn.parts.rows("test").sum()
+    score = data.X["visit_days_since"].fillna(400).clip(1, 400) / 401
+    assert training.evaluate(data, score)["auroc"].value == training.evaluate(churn, score.to_numpy())["auroc"].value
     with pytest.raises(InputError, match="there is no such folder"):
         training.dataset("churn_90d", "nowhere")
 
@@ -47,7 +55,7 @@ def test_churn_reads_no_spend_and_nothing_protected(churn):
 
 
 def test_the_splitter_keeps_patients_and_the_horizon_apart(churn):
-    folds = list(churn.cv(4).split(churn.X, churn.y))
+    folds = list(churn.cv(4).split(churn.x, churn.y))
     assert len(folds) == churn.cv(4).get_n_splits() == 4
     for train, test in folds:
         assert not set(churn.patient_id[train]) & set(churn.patient_id[test])
@@ -78,7 +86,7 @@ def test_copd_is_refused_with_its_numbers_on_a_hospital_so_small(lake):
     with pytest.raises(
         TooFew, match=r"task copd_12m: refused: \d+ patients with \d+ events: missing \d+ more events"
     ) as caught:
-        fit(training.dataset("copd_12m", lake))
+        fit(labelled("copd_12m", lake))
     assert caught.value.attrition[0]["rows_left"] == 800 * 11
 
 
@@ -92,7 +100,7 @@ def test_copd_is_refused_with_its_numbers_on_a_hospital_so_small(lake):
 )
 def test_a_wrong_value_is_named(lake, name, override, message):
     with pytest.raises(InputError, match=message):
-        training.dataset(name, lake, (override,) if override else ())
+        labelled(name, lake, (override,) if override else ())
 
 
 def test_a_wrong_setting_is_named_where_it_stands(churn):
@@ -102,7 +110,7 @@ def test_a_wrong_setting_is_named_where_it_stands(churn):
 
 def test_a_lake_too_short_says_how_many_days_are_missing(lake):
     with pytest.raises(InputError, match=r"too short for a look-back of 365 and a horizon of 1825 days.*more days"):
-        training.dataset("diabetes_60m", lake, ("diseases.diabetes.horizons_months=[60]",))
+        labelled("diabetes_60m", lake, ("diseases.diabetes.horizons_months=[60]",))
 
 
 def test_a_task_without_a_lake_says_so():
@@ -153,6 +161,6 @@ def test_a_gate_blocks_only_where_the_whole_interval_is_outside():
 
 
 def test_every_task_of_a_lake_reads_its_own_history(lake):
-    data = training.dataset("diabetes_12m", lake)
+    data = labelled("diabetes_12m", lake)
     assert not any(name.startswith("diabetes_") for name in data.spec.names)
     assert task("diabetes_12m").own[0].features
