@@ -142,4 +142,4 @@ def test_a_lake_without_reading_says_so(tmp_path):
 
 def test_the_head_is_the_scorers(recommender):
     x = np.random.default_rng(1).normal(size=(20, len(recommender.scorer.spec.names))) * 3
-    np.testing.assert_allclose(recommender._likely(x), recommender.scorer.probability(x), atol=1e-12)
+    np.testing.assert_allclose(recommender.likely(x), recommender.scorer.probability(x), atol=1e-12)
