@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features import instants
 from features.store import EventStore
 from training.affinity.display import Display
 from training.affinity.item import Item
@@ -21,6 +24,29 @@ if TYPE_CHECKING:
 MINUTE = 60_000_000
 
 
+@dataclass(frozen=True)
+class Fronted:
+    """What a front shows, and of what: enough to make it again.
+
+    Parameters
+    ----------
+    upto
+        Number of the last event that was read for it.
+    touches, digest
+        How many touches of items were read, and SHA-256 over them.
+    """
+
+    display: Display
+    upto: int
+    touches: int
+    digest: str
+
+    def record(self) -> dict[str, Any]:
+        """Return what a list's record keeps of it: numbers alone, nobody's reading."""
+        read = {"upto": self.upto, "touches": self.touches, "digest": self.digest}
+        return {"popularity_at": instants.iso(self.display.stage.at), "popularity": read}
+
+
 class Front:
     """What is on display for one recommender.
 
@@ -28,30 +54,39 @@ class Front:
     ``affinity.refresh_minutes``.
     """
 
-    def __init__(self, recommender: Recommender, items: tuple[Item, ...]) -> None:
-        self._recommender, self._items = recommender, items
+    def __init__(self, recommender: Recommender) -> None:
+        self._recommender = recommender
+        self._items: tuple[Item, ...] | None = None
         self._touches: list[tuple[str, int]] = []
-        self._seq = 0
-        self.display: Display | None = None
+        self._seq, self._told, self._purges = 0, hashlib.sha256(), 0
+        self._made: Fronted | None = None
 
-    def now(self, store: EventStore, items: tuple[Item, ...], at: int) -> Display:
-        """Return the display of an instant."""
-        made = self.display
+    def now(self, store: EventStore, items: tuple[Item, ...], at: int, upto: int | None = None) -> Fronted:
+        """Return what is shown at an instant; of events numbered up to ``upto``, where that is given."""
+        made = self._made
         fresh = affinity_values().refresh_minutes * MINUTE
-        if made is not None and items is self._items and abs(at - made.stage.at) < fresh:
+        if made is not None and items is self._items and abs(at - made.display.stage.at) < fresh:
             return made
-        upto = store.last_seq()
-        if upto > self._seq:
-            since = self._recommender.stage.at
-            self._touches += [each for rows in store.since("interactions", self._seq) for each in _touched(rows, since)]
-            self._seq = upto
+        self._read(store, store.last_seq() if upto is None else upto)
         if made is None or items is not self._items:
             self._items = items
-            made = self._recommender.display(items, at, self._touches)
+            display = self._recommender.display(items, at, self._touches)
         else:
-            made = made.lived(at, self._touches)
-        self.display = made
-        return made
+            display = made.display.lived(at, self._touches)
+        self._made = Fronted(display, self._seq, len(self._touches), self._told.hexdigest())
+        return self._made
+
+    def _read(self, store: EventStore, upto: int) -> None:
+        """Read on; from the beginning where somebody was erased since, whose touches must not be held any longer."""
+        purges = store.purges()
+        if purges != self._purges:
+            self._touches, self._seq, self._told, self._purges = [], 0, hashlib.sha256(), purges
+        since = self._recommender.stage.at
+        for rows in store.since("interactions", self._seq, upto) if upto > self._seq else ():
+            some = list(_touched(rows, since))
+            self._told.update("".join(f"{name}\x1f{time}\n" for name, time in some).encode())
+            self._touches += some
+        self._seq = max(upto, self._seq)
 
 
 _FRONTS: WeakKeyDictionary[Recommender, Front] = WeakKeyDictionary()
@@ -62,8 +97,14 @@ def front(desk: Desk) -> Front:
     recommender = desk.models.recommender
     assert recommender is not None
     if recommender not in _FRONTS:
-        _FRONTS[recommender] = Front(recommender, desk.catalogue.items)
+        _FRONTS[recommender] = Front(recommender)
     return _FRONTS[recommender]
+
+
+def before(recommender: Recommender, store: EventStore, items: tuple[Item, ...], record: Mapping[str, Any]) -> Fronted:
+    """Return what was shown when a list was recorded, made again of the events that are still there."""
+    at = instants.parse(record["popularity_at"])
+    return Front(recommender).now(store, items, at, record["popularity"]["upto"])
 
 
 def _touched(rows: pa.Table, since: int) -> Iterator[tuple[str, int]]:

@@ -66,7 +66,7 @@ def _again(desk: Desk, principal: Principal, decision_id: str, reason: str | Non
     earlier = once.earlier()
     if earlier is not None:
         return earlier
-    entry = recorded(desk, principal, decision_id, reason=reason)
+    entry = recorded(desk, principal, decision_id, ("decision", "list"), reason)
     made = replay(entry, desk.home, desk.store, desk.settings)
     note(desk, principal, "replay", decision_id=entry.id, verdict=made.verdict)
     return once.keep_alone(packed(made.as_dict()))
@@ -180,7 +180,7 @@ ROUTES = (
         "/v1/decisions/{id}/replay",
         "decisions",
         again,
-        "Make a decision again from the recorded model and events, and say what differs",
+        "Make a decision or a list again from the recorded model and events, and say what differs",
         ReplayRequest,
         ReplayAnswer,
         statuses=(404, 409),
