@@ -101,6 +101,13 @@ def front(desk: Desk) -> Front:
     return _FRONTS[recommender]
 
 
+def ready(recommender: Recommender, store: EventStore, items: tuple[Item, ...], at: int) -> None:
+    """Make the front of a recommender that is to come into production, so that no list waits for it."""
+    made = Front(recommender)
+    made.now(store, items, at)
+    _FRONTS[recommender] = made
+
+
 def before(recommender: Recommender, store: EventStore, items: tuple[Item, ...], record: Mapping[str, Any]) -> Fronted:
     """Return what was shown when a list was recorded, made again of the events that are still there."""
     at = instants.parse(record["popularity_at"])

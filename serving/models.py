@@ -169,8 +169,9 @@ class Models:
                     _taken(home, name, found.approval, held),
                     challenger=_challenger(home, name, found.challenger, held.challenger if held else None),
                 )
-                if served[name].task.kind == "affinity":
-                    recommender = Recommender.load(folder(home, name, found.approval["digest"]), served[name].digest)
+                same = held is not None and held.scorer is served[name].scorer
+                found_before = earlier.recommender if earlier and same else None
+                recommender = _recommender(home, served[name], found_before) or recommender
             except Exception as error:
                 served.pop(name, None)
                 digest = found.approval["digest"]
