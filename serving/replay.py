@@ -131,7 +131,8 @@ def _made(
     if kind == "list":
         return relist(header, recorded, models, store, rules)
     assert models is not None
-    return _again(header, recorded, models, store, rules)
+    made, why = _again(header, recorded, models, store, rules)
+    return made, None if made is None else why
 
 
 def _again(

@@ -59,12 +59,12 @@ def _entry(inside: Inside, list_id: str) -> Entry:
     return entry
 
 
-def _again(inside: Inside, entry: Entry) -> Replay:
-    """Replay an entry that may say something else than its ledger does."""
+def _again(inside: Inside, entry: Entry, home: Path | None = None) -> Replay:
+    """Replay an entry that may say something else than its ledger does, with the models of some state folder."""
     found: list[Replay] = []
 
     def look() -> None:
-        found.append(replay(entry, inside.hospital.home, inside.desk.store, inside.desk.settings))
+        found.append(replay(entry, home or inside.hospital.home, inside.desk.store, inside.desk.settings))
 
     inside.client.portal.call(inside.desk.run, look)  # type: ignore[union-attr]
     return found[0]
@@ -168,18 +168,11 @@ def test_a_record_of_before_cannot_be_made_again(inside: Inside) -> None:
         assert (found.verdict, (found.why or "")[:22]) == ("impossible", "it was recorded before")
 
 
-def test_a_ranker_that_is_gone_makes_it_impossible(inside: Inside) -> None:
-    from serving.replay import _models
-
-    told = _list(inside)
-    place = inside.hospital.home / "models" / "content_affinity" / told["model"]["digest"]
-    place.rename(place.with_name("away"))
-    _models.cache_clear()
-    found = _replay(inside, told["list_id"])
-    everyone = _replay(inside, _list(inside, personalised=False)["list_id"])
-    place.with_name("away").rename(place)
-    assert (found["verdict"], found["why"][:24]) == ("impossible", "the recorded model canno")
-    assert everyone["verdict"] == "equal"
+def test_a_ranker_that_is_gone_makes_it_impossible(inside: Inside, tmp_path: Path) -> None:
+    own, everyone = (_entry(inside, _list(inside, personalised=each)["list_id"]) for each in (True, False))
+    found = _again(inside, own, home=tmp_path)
+    assert (found.verdict, (found.why or "")[:24]) == ("impossible", "the recorded model canno")
+    assert _again(inside, everyone, home=tmp_path).verdict == "equal"
 
 
 def test_the_command_replays_a_list_on_record(inside: Inside) -> None:
