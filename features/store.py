@@ -31,7 +31,7 @@ _SHARED = ""
 """Stands for the patient of tables that belong to none."""
 _SELECT = "SELECT name, rows FROM segments WHERE patient_id = ? AND seq <= ? ORDER BY seq"
 _LAST = "SELECT coalesce(max(seq), 0) FROM segments WHERE patient_id = ? AND seq <= ?"
-_SINCE = "SELECT rows FROM segments WHERE name = ? AND seq > ? ORDER BY seq"
+_SINCE = "SELECT rows FROM segments WHERE name = ? AND seq > ? AND seq <= ? ORDER BY seq"
 _INSERT = "INSERT INTO segments (patient_id, name, rows) VALUES (?, ?, ?)"
 _KEEP = "INSERT INTO state (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 _NAMES = (("event_id", "version"), ("content_id",))
@@ -123,14 +123,18 @@ class EventStore:
             found["observed"] = empty("observed")
         return found
 
-    def since(self, name: str, seq: int) -> Iterator[pa.Table]:
-        """Yield what came in of one table, of every patient, in segments numbered above ``seq``."""
-        for (rows,) in self._db.rows(_SINCE, (name, seq)):
+    def since(self, name: str, seq: int, upto: int) -> Iterator[pa.Table]:
+        """Yield what came in of one table, of every patient, in segments numbered above ``seq``, up to ``upto``."""
+        for (rows,) in self._db.rows(_SINCE, (name, seq, upto)):
             yield _unpacked(rows)
 
-    def contents(self) -> pa.Table:
-        """Return the items, the latest row of each."""
-        rows = self.tables(_SHARED, ("contents",)).get("contents")
+    def purges(self) -> int:
+        """Return how often a patient was purged: who holds what was read before a purge must read it again."""
+        return int(self._state("purges", 0))
+
+    def contents(self, upto: int | None = None) -> pa.Table:
+        """Return the items, the latest row of each; as they stood at a number, where one is given."""
+        rows = self.tables(_SHARED, ("contents",), upto).get("contents")
         if rows is None:
             return empty("contents")
         ids = rows["content_id"].to_numpy(zero_copy_only=False)
@@ -186,6 +190,7 @@ class EventStore:
         """Delete everything of a patient, overwritten in SQLite's file; return how many segments there were."""
         with self._db.writing():
             gone = self._db.run("DELETE FROM segments WHERE patient_id = ?", (patient_id,))
+            self._keep("purges", self.purges() + 1)
         self._db.emptied()
         return gone
 

@@ -18,8 +18,7 @@ class Catalogue:
     @property
     def items(self) -> tuple[Item, ...]:
         """The items as ranking and safety read them."""
-        self._refresh()
-        return self._items
+        return self.stands()[0]
 
     @property
     def table(self) -> pa.Table:
@@ -27,8 +26,18 @@ class Catalogue:
         self._refresh()
         return self._table
 
+    def stands(self) -> tuple[tuple[Item, ...], int]:
+        """Return the items and the number of their last change, by which `stood` returns them later."""
+        self._refresh()
+        return self._items, self._seq
+
     def _refresh(self) -> None:
         seq = self._store.contents_seq()
         if seq != self._seq:
-            self._table = self._store.contents()
+            self._table = self._store.contents(seq)
             self._items, self._seq = items(self._table), seq
+
+
+def stood(store: EventStore, seq: int) -> tuple[Item, ...]:
+    """Return the items of a store as they stood at a change."""
+    return items(store.contents(seq))

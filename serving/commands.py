@@ -27,7 +27,7 @@ def replay(
     home: Home = DEFAULT,
     identity: Annotated[str, typer.Option(help="Who reads it.")] = "compliance",
 ) -> None:
-    """Make a recorded decision again, on record; exit 1 where anything differs, 2 where it is impossible."""
+    """Make a recorded decision or list again, on record; exit 1 where anything differs, 2 where it is impossible."""
     import time
     import uuid
 
@@ -39,9 +39,11 @@ def replay(
     from serving.stores import event_store
 
     ledger, store = Ledger(home / "ledger.db"), event_store(home)
-    entry = ledger.entry("decision", decision)
+    entry = ledger.entry("decision", decision) or ledger.entry("list", decision)
     if entry is None:
-        raise InputError("no such decision", where="replay", remedy="give a decision_id of this state folder")
+        raise InputError(
+            "no such decision or list", where="replay", remedy="give a decision_id or list_id of this state folder"
+        )
     made = again(entry, home, store, serving())
     store.close()
     with ledger.writing() as appender:

@@ -23,6 +23,7 @@ from serving.appender import Answered, Overtaken
 from serving.catalogue import Catalogue
 from serving.clock import Clock
 from serving.freshness import Freshness
+from serving.front import ready
 from serving.identities import Identities
 from serving.jobs import Jobs
 from serving.journal import log, where
@@ -35,6 +36,7 @@ from serving.settings import serving
 from serving.shelf import Shelf
 from serving.stores import event_store
 from serving.watchman import Exceeded, Watchman
+from training.affinity.item import Item
 
 Given = ParamSpec("Given")
 Found = TypeVar("Found")
@@ -128,8 +130,8 @@ class Desk:
     async def look(self) -> None:
         """Take up what was approved or rolled back since, and open what could not be opened.
 
-        New models are built on a thread of their own while the old ones score; then one reference
-        is swapped, on the desk's thread, between two questions.
+        New models are built on a thread of their own while the old ones score, and what a new recommender
+        shows is read there too; then one reference is swapped, on the desk's thread, between two questions.
         """
         loop = asyncio.get_running_loop()
         if self.faults:
@@ -138,7 +140,8 @@ class Desk:
         wanted = await self._aside(self._wanted)
         if wanted is not None:
             mark, standing = wanted
-            built = await loop.run_in_executor(None, Models.approved, self.home, standing, self.models)
+            items = await self._aside(lambda: self.catalogue.items)
+            built = await loop.run_in_executor(None, self._built, standing, items)
             await self._aside(lambda: self._take(built))
             self._mark = mark
 
@@ -147,6 +150,15 @@ class Desk:
         if mark == self._mark and not self.models.touched(self.home):
             return None
         return mark, production.standing(self.ledger)
+
+    def _built(self, standing: Mapping[str, production.Standing], items: tuple[Item, ...]) -> Models:
+        """Return models that are ready to answer; a new recommender's front is read over a connection of its own."""
+        built = Models.approved(self.home, standing, self.models)
+        recommender = built.recommender
+        if recommender is not None and recommender is not self.models.recommender:
+            with contextlib.closing(event_store(self.home)) as store:
+                ready(recommender, store, items, self.clock.now())
+        return built
 
     def _take(self, built: Models) -> None:
         for task in built.served:

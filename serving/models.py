@@ -169,8 +169,9 @@ class Models:
                     _taken(home, name, found.approval, held),
                     challenger=_challenger(home, name, found.challenger, held.challenger if held else None),
                 )
-                if served[name].task.kind == "affinity":
-                    recommender = Recommender.load(folder(home, name, found.approval["digest"]), served[name].digest)
+                same = held is not None and held.scorer is served[name].scorer
+                found_before = earlier.recommender if earlier and same else None
+                recommender = _recommender(home, served[name], found_before) or recommender
             except Exception as error:
                 served.pop(name, None)
                 digest = found.approval["digest"]
@@ -182,7 +183,7 @@ class Models:
     def alone(cls, home: Path, name: str, approval: Mapping[str, Any]) -> Models:
         """Load one version by its digest, whether or not it is in production: what a replay asks."""
         served = _load(home, name, approval)
-        return cls({name: served}, _plan((served,)))
+        return cls({name: served}, _plan((served,)), recommender=_recommender(home, served, None))
 
     def touched(self, home: Path) -> bool:
         """Say whether files of a model, served or refused, were changed since they were read."""
@@ -273,6 +274,13 @@ def _taken(home: Path, name: str, approval: Mapping[str, Any], held: Served | No
     if held is not None and (held.digest, held.stamp) == (approval["digest"], stamp):
         return replace(held, approval=approval)
     return replace(_load(home, name, approval), stamp=stamp)
+
+
+def _recommender(home: Path, served: Served, held: Recommender | None) -> Recommender | None:
+    """Return what orders content by a model, if that is what it does: the one that is held, or loaded."""
+    if served.task.kind != "affinity":
+        return None
+    return held or Recommender.load(folder(home, served.task.name, served.digest), served.digest)
 
 
 def _challenger(home: Path, name: str, entry: Mapping[str, Any] | None, held: Served | None) -> Served | None:

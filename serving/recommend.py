@@ -3,219 +3,188 @@
 from __future__ import annotations
 
 import secrets
-import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from features import instants
 from features.instants import DAY
 from features.tags import tags
 from serving.consent import YEAR_US, Standing, birth, known, standing
 from serving.decide import alarmed, unfit
-from serving.draft import code_version
-from serving.front import front
-from serving.models import Served
+from serving.front import Fronted, front
+from serving.given import Given
+from serving.listed import TASK, Listed, shown
 from serving.question import Question
-from serving.reasons import choose, refusal, templates
-from training.affinity.item import Item
+from serving.reasons import choose, templates
 from training.affinity.readers import conditions
 from training.affinity.recommender import Listed as Ranked
-from training.affinity.safety import Reader, for_everyone
+from training.affinity.recommender import Recommender
+from training.affinity.safety import Reader, closed, for_everyone
 from training.affinity.values import AffinityValues
 
 if TYPE_CHECKING:
     from serving.desk import Desk
 
-TASK = "content_affinity"
-POLICY, EVERYONE = "ranked-explore-last-1", "date-and-channel-for-everyone-2"
-"""Names of what orders a list, for its log."""
-COARSE = {
-    "not_published": "not_current",
-    "expired": "not_current",
-    "not_reviewed": "not_reviewed",
-    "wording": "not_reviewed",
-    "age": "not_suitable",
-    "contraindicated": "not_suitable",
-    "sensitive": "not_suitable",
-}
-"""Why an item is withheld -> the class that a caller without the right to more is told."""
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A list on its way to the ledger: the answer's fields, the record's header and payload."""
-
-    answer: dict[str, Any]
-    header: dict[str, Any]
-    payload: dict[str, Any]
-
 
 def for_all(desk: Desk, question: Question, k: int, channel: str) -> Listed:
+    """Return the list that is the same for everyone, or the refusal that stands instead."""
+    return recommend(_read(desk, question, k, channel, personalised=False))
+
+
+def for_one(desk: Desk, question: Question, k: int, channel: str) -> Listed:
+    """Return a personal list, or the refusal that stands instead.
+
+    Raises
+    ------
+    Problem
+        503 where an explanation does not add up: no list leaves, none is recorded.
+    """
+    with alarmed(desk.models.served[TASK]):
+        return recommend(_read(desk, question, k, channel, personalised=True))
+
+
+def recommend(given: Given) -> Listed:
+    """Make a list of what is given and of nothing else.
+
+    Raises
+    ------
+    ExplanationFault
+        An explanation does not add up.
+    """
+    return _personal(given) if given.personalised else _same(given)
+
+
+def ranked(given: Given, consent: Standing, found: Ranked, fronted: Mapping[str, Any]) -> Listed:
+    """Word a ranked list and note what it rests on; ``fronted`` is what is kept of the display."""
+    assert given.models is not None and given.models.recommender is not None
+    recommender = given.models.recommender
+    items = [
+        shown(
+            item,
+            place + 1,
+            float(found.affinity[place]),
+            _reasons(found, place, recommender.used_groups),
+            float(found.propensity[place]),
+            found.sampled if place + 1 == found.slot else None,
+        )
+        for place, item in enumerate(found.items)
+    ]
+    logged = {
+        "eligible": list(found.eligible),
+        "score": found.score.tolist(),
+        "relative": [dict(zip(found.groups, row, strict=True)) for row in found.relative.tolist()],
+        "mean": dict(zip(found.groups, found.mean.tolist(), strict=True)),
+        "rows": found.rows.tolist(),
+        "exploring": {
+            "slot": found.slot,
+            "probability": recommender.values.exploring.probability,
+            "sampled": list(found.sampled),
+            "explored": found.explored,
+            "seed": given.seed,
+        },
+        **fronted,
+    }
+    return Listed.of(given, given.models.served[TASK], consent, items, found.withheld, None, logged)
+
+
+def _read(desk: Desk, question: Question, k: int, channel: str, *, personalised: bool) -> Given:
+    """Read what a list is made from, as it stands now."""
+    assert question.patient_id is not None
+    upto, models = desk.store.last_seq(), desk.models
+    items, contents_seq = desk.catalogue.stands()
+
+    def fronted() -> Fronted:
+        return front(desk).now(desk.store, items, question.at)
+
+    return Given(
+        question,
+        k,
+        channel,
+        personalised,
+        desk.settings,
+        upto,
+        desk.store.tables(question.patient_id, upto=upto),
+        desk.ledger.keys.tombstone(question.patient_id) is not None,
+        items,
+        contents_seq,
+        models if personalised else None,
+        fronted if personalised else None,
+        secrets.randbits(63) if personalised else 0,
+    )
+
+
+def _same(given: Given) -> Listed:
     """Return the list that is the same for everyone; it needs no patient data and no consent.
 
     A seal and signs of acute illness withhold its delivery; they do not change it.
     """
+    question = given.question
     assert question.patient_id is not None
-    sealed = desk.ledger.keys.tombstone(question.patient_id) is not None
-    if sealed or tags().acute(desk.store.tables(question.patient_id), question.patient_id, question.at):
-        refused = "sealed" if sealed else "acute_flag"
-        return _listed(question, channel, False, None, Standing(None), [], {}, refused)
-    chosen = for_everyone(desk.catalogue.items, question.at, channel)[:k]
-    shown = [_shown(item, slot, None, [], 1.0) for slot, item in enumerate(chosen, 1)]
-    return _listed(question, channel, False, None, Standing(None), shown, {}, None)
+    nobody = Standing(None)
+    if given.sealed or tags().acute(given.tables, question.patient_id, question.at):
+        return Listed.of(given, None, nobody, refused="sealed" if given.sealed else "acute_flag")
+    chosen = for_everyone(given.items, question.at, given.channel)[: given.k]
+    reasons = ((item.content_id, closed(item, question.at)) for item in given.items)
+    withheld = {name: why for name, why in reasons if why is not None}
+    items = [shown(item, slot, None, [], 1.0) for slot, item in enumerate(chosen, 1)]
+    return Listed.of(given, None, nobody, items, withheld)
 
 
-def for_one(desk: Desk, question: Question, k: int, channel: str) -> Listed:
-    """Return a personal list, or the refusal that stands instead."""
-    assert question.patient_id is not None
-    served, recommender = desk.models.served[TASK], desk.models.recommender
-    assert recommender is not None
-    upto = desk.store.last_seq()
-    tables = desk.store.tables(question.patient_id, upto=upto)
+def _personal(given: Given) -> Listed:
+    question, tables, models = given.question, given.tables, given.models
+    assert question.patient_id is not None and given.fronted is not None
+    assert models is not None and models.recommender is not None
+    served = models.served[TASK]
     consents, born = known(tables.get("consents"), question.now), birth(tables.get("patients"), question.now)
-    consent = standing(consents, question.purpose, question.now, born, desk.settings)
-    sealed = desk.ledger.keys.tombstone(question.patient_id) is not None
-    refused = "sealed" if sealed else consent.refusal
+    consent = standing(consents, question.purpose, question.now, born, given.rules)
+    refused = "sealed" if given.sealed else consent.refusal
     if refused is None:
-        vector = desk.models.vector(tables, question.patient_id, question.at)
-        failed = unfit(served.task, desk.models.columns(vector, served.task.cohort.needs))
+        vector = models.vector(tables, question.patient_id, question.at)
+        failed = unfit(served.task, models.columns(vector, served.task.cohort.needs))
         refused = failed[0] if failed else None
     if refused is None and tags().acute(tables, question.patient_id, question.at):
         refused = "acute_flag"
     if refused is not None:
-        return _listed(question, channel, True, served, consent, [], {}, refused, upto)
+        return Listed.of(given, served, consent, refused=refused)
     reader = Reader(
         None if born is None else (question.at - born) / YEAR_US,
         conditions(tables, question.at),
-        "sensitive" in consent.categories and channel in desk.settings.private_channels,
+        "sensitive" in consent.categories and given.channel in given.rules.private_channels,
     )
-    display = front(desk).now(desk.store, desk.catalogue.items, question.at)
-    person = display.person(_read(tables, question.at), question.at, reader.age, reader.conditions)
-    seed = secrets.randbits(63)
-    with alarmed(served):
-        ranked = recommender.recommend(
-            display, person, reader, question.at, k, seed, _tired(tables, question.at, recommender.values)
-        )
-    used = recommender.used_groups
-    shown = [
-        _shown(
-            item,
-            place + 1,
-            float(ranked.affinity[place]),
-            _reasons(ranked, place, used),
-            float(ranked.propensity[place]),
-        )
-        for place, item in enumerate(ranked.items)
-    ]
-    logged = {
-        "eligible": list(ranked.eligible),
-        "score": ranked.score.tolist(),
-        "relative": [dict(zip(ranked.groups, row, strict=True)) for row in ranked.relative.tolist()],
-        "exploring": {
-            "slot": ranked.slot,
-            "probability": recommender.values.exploring.probability,
-            "sampled": list(ranked.sampled),
-            "explored": ranked.explored,
-            "seed": seed,
-        },
-        "popularity_at": instants.iso(display.stage.at),
-    }
-    return _listed(question, channel, True, served, consent, shown, ranked.withheld, None, upto, logged)
+    fronted = given.fronted()
+    found = _ranked(given, models.recommender, fronted, reader)
+    return ranked(given, consent, found, fronted.record())
 
 
-def _read(tables: Mapping[str, pa.Table], at: int) -> list[tuple[str, int]]:
+def _ranked(given: Given, recommender: Recommender, fronted: Fronted, reader: Reader) -> Ranked:
+    at, tables, display = given.question.at, given.tables, fronted.display
+    person = display.person(_opened(tables, at), at, reader.age, reader.conditions)
+    tired = _tired(tables, at, recommender.values)
+    if given.recalled is not None:
+        _, verdict = recommender.offered(display, person, reader, at, given.k, tired)
+        return given.recalled.listed(recommender, display, verdict)
+    return recommender.recommend(display, person, reader, at, given.k, given.seed, tired)
+
+
+def _opened(tables: Mapping[str, pa.Table], at: int) -> list[tuple[str, int]]:
     rows = known(tables.get("interactions"), at)
     return [(row["content_id"], row["time"]) for row in rows if row.get("content_id") and row["time"] <= at]
 
 
 def _tired(tables: Mapping[str, pa.Table], at: int, values: AffinityValues) -> frozenset[str]:
     """Return the items shown often enough lately without being opened."""
-    shown: Counter[str] = Counter()
+    often: Counter[str] = Counter()
     for row in known(tables.get("impressions"), at):
         if row.get("content_id") and at - values.fatigue_days * DAY < row["time"] <= at:
-            shown[row["content_id"]] += -values.fatigue_shown if row.get("clicked") else 1
-    return frozenset(name for name, times in shown.items() if times >= values.fatigue_shown)
+            often[row["content_id"]] += -values.fatigue_shown if row.get("clicked") else 1
+    return frozenset(name for name, times in often.items() if times >= values.fatigue_shown)
 
 
-def _reasons(ranked: Ranked, place: int, used: frozenset[str]) -> list[dict[str, str]]:
+def _reasons(found: Ranked, place: int, used: frozenset[str]) -> list[dict[str, str]]:
     """Word what put the item above this person's other candidates; at least one group is named."""
-    relative = dict(zip(ranked.groups, ranked.relative[place].tolist(), strict=True))
+    relative = dict(zip(found.groups, found.relative[place].tolist(), strict=True))
     raised = {group: value for group, value in relative.items() if value > 0 and group in used}
     chosen = choose(raised or relative, used)
     return [templates().reason(each.group, each.direction, "patient").reason() for each in chosen]
-
-
-def _shown(
-    item: Item, slot: int, affinity: float | None, reasons: list[dict[str, str]], propensity: float
-) -> dict[str, Any]:
-    return {
-        "content_id": item.content_id,
-        "title": item.title,
-        "format": item.format,
-        "slot": slot,
-        "affinity": affinity,
-        "reasons": reasons,
-        "propensity": propensity,
-    }
-
-
-def _listed(
-    question: Question,
-    channel: str,
-    personalised: bool,
-    served: Served | None,
-    consent: Standing,
-    shown: Sequence[dict[str, Any]],
-    withheld: Mapping[str, str],
-    refused: str | None,
-    upto: int | None = None,
-    logged: Mapping[str, Any] | None = None,
-) -> Listed:
-    list_id, asker = uuid.uuid4().hex, question.principal
-    model = None if served is None else served.named()
-    answer: dict[str, Any] = {
-        "list_id": list_id,
-        "patient_id": question.patient_id,
-        "as_of": instants.iso(question.at),
-        "personalised": personalised,
-        "items": list(shown),
-        "excluded": dict(sorted(Counter(COARSE[why] for why in withheld.values()).items())),
-        "model": model,
-    }
-    items = [{"content_id": name, "why": why} for name, why in withheld.items()]
-    if question.explain == "full":
-        answer["excluded_items"] = items
-    if refused is not None:
-        answer["refused"] = refusal(refused).answer()
-    header = {
-        "task": TASK,
-        "model": model,
-        "templates": templates().digest,
-        "code": code_version(),
-        "purpose": question.purpose,
-        "principal": asker.name,
-        "role": asker.role,
-        "department": asker.department,
-        "consent_id": consent.consent_id,
-        "notice": consent.notice,
-        "channel": channel,
-        "list_policy": POLICY if personalised else EVERYONE,
-        "personalised": personalised,
-        "as_of": instants.iso(question.at),
-        "recorded_at": instants.iso(question.now),
-        "store_seq": upto,
-        "outcome": refused or "listed",
-    }
-    payload = {
-        "patient_id": question.patient_id,
-        "items": list(shown),
-        "excluded_items": items,
-        **(logged or {}),
-        "refused": answer.get("refused"),
-        "probability": None,
-    }
-    return Listed(answer, header, payload)

@@ -1,4 +1,4 @@
-"""Replay: a recorded decision made again, from the recorded model and the events read then.
+"""Replay: a recorded decision or list made again, from the recorded model and the events read then.
 
 Nothing is taken from the record but what was asked: the events up to the recorded number, the
 consents as known when it was asked, the model by its digest. What comes out is compared with the
@@ -26,9 +26,11 @@ from serving.consent import Standing
 from serving.decide import judge
 from serving.draft import Draft, code_version, codelists_version, policy_version
 from serving.ledger import Entry, Sealed
+from serving.listed import Listed
 from serving.models import Models
 from serving.question import Question
 from serving.reasons import templates
+from serving.relist import relist
 from serving.scoring import score
 from serving.settings import Serving
 from training.explanation import ExplanationFault
@@ -36,6 +38,11 @@ from training.explanation import ExplanationFault
 _HELD = 16
 _LAKE = "the vector was taken from the record: it was read from a lake"
 _ERASED = "the vector was taken from the record: the patient's events were erased"
+_NAMED = {
+    "decision": ("outcome", "vector_spec", "bands", "consent_id", "notice"),
+    "list": ("outcome", "list_policy", "consent_id", "notice"),
+}
+"""What of a header a replay must reproduce."""
 _ASIDE = frozenset({"shadow"})
 """Fields of a payload that are no part of the decision."""
 
@@ -82,35 +89,50 @@ def replay(entry: Entry, home: Path, store: EventStore, rules: Serving) -> Repla
     Parameters
     ----------
     entry
-        A ledger entry of kind ``decision``.
+        A ledger entry of kind ``decision`` or ``list``.
     home
         The state folder, which holds every model that was ever approved.
     """
     header = entry.header
-    told = Replay(entry.id, "impossible", read_up_to=header["store_seq"], model=header["model"])
 
-    def impossible(why: str) -> Replay:
-        return Replay(entry.id, "impossible", (), _changed(header), why, told.read_up_to, told.model)
+    def told(verdict: str, why: str | None, differs: tuple[dict[str, Any], ...] = ()) -> Replay:
+        return Replay(entry.id, verdict, differs, _changed(header), why, header["store_seq"], header["model"])
 
     try:
         recorded = entry.payload
     except Sealed:
-        return impossible("the patient's key was destroyed")
+        return told("impossible", "the patient's key was destroyed")
     try:
-        models = _models(home, header["task"], header["model"]["digest"], header["model"]["version"])
+        made, why = _made(entry.kind, header, recorded, home, store, rules)
     except InputError as fault:
-        return impossible(f"the recorded model cannot be loaded: {fault}")
-    try:
-        made, why = _again(header, recorded, models, store, rules)
+        return told("impossible", f"the recorded model cannot be loaded: {fault}")
     except ExplanationFault:
-        return impossible("the explanation no longer adds up")
+        return told("impossible", "the explanation no longer adds up")
     if made is None:
-        return impossible("what was known of the patient is not kept")
+        return told("impossible", why or "what was known of the patient is not kept")
     then = {name: value for name, value in recorded.items() if name not in _ASIDE}
     now = {name: value for name, value in made.payload.items() if name not in _ASIDE}
-    differs = tuple(_compare("", {**then, **_named(header)}, {**now, **_named(made.header)}))
-    verdict = "differs" if differs else "equal"
-    return Replay(entry.id, verdict, differs, _changed(header), why, told.read_up_to, told.model)
+    named = [{name: each[name] for name in _NAMED[entry.kind]} for each in (header, made.header)]
+    differs = tuple(_compare("", {**then, **named[0]}, {**now, **named[1]}))
+    return told("differs" if differs else "equal", why, differs)
+
+
+def _made(
+    kind: str,
+    header: Mapping[str, Any],
+    recorded: Mapping[str, Any],
+    home: Path,
+    store: EventStore,
+    rules: Serving,
+) -> tuple[Draft | Listed | None, str | None]:
+    """Return what was recorded made again, if it can be, and what of it was not recomputed."""
+    model = header["model"]
+    models = None if model is None else _models(home, header["task"], model["digest"], model["version"])
+    if kind == "list":
+        return relist(header, recorded, models, store, rules)
+    assert models is not None
+    made, why = _again(header, recorded, models, store, rules)
+    return made, None if made is None else why
 
 
 def _again(
@@ -167,11 +189,6 @@ def _from_record(
 @functools.lru_cache(_HELD)
 def _models(home: Path, task: str, digest: str, version: str) -> Models:
     return Models.alone(home, task, {"digest": digest, "version": version})
-
-
-def _named(header: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a header a replay must reproduce."""
-    return {name: header[name] for name in ("outcome", "vector_spec", "bands", "consent_id", "notice")}
 
 
 def _changed(header: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:

@@ -357,7 +357,14 @@ class Item(BaseModel):
     slot: int
     affinity: Annotated[float | None, Field(description="of the calibrated head; null in a list for everyone")]
     reasons: list[Reason]
-    propensity: float
+    propensity: Annotated[float, Field(description="of the item in its slot, given what the slot was drawn from")]
+    sampled: Annotated[
+        list[str] | None, Field(description="what the slot was drawn from, where one was drawn: goes into impressions")
+    ] = None
+    contributions: Annotated[
+        dict[str, float] | None,
+        Field(description="full only: by group, to the ranker's score, relative to the patient's own candidates"),
+    ] = None
 
 
 class Excluded(BaseModel):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import threading
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +17,10 @@ from serving.ledger import Entry, Sealed
 from serving.once import Once
 from serving.problem import Problem
 from serving.record_schemas import DecisionsAnswer, DecisionsQuery, ReplayAnswer, ReplayRequest
-from serving.replay import replay
+from serving.replay import Replay, replay
 from serving.route import Call, Route, answer, lines, packed
 from serving.schemas import DecisionRecord
+from serving.stores import event_store
 
 if TYPE_CHECKING:
     from serving.desk import Desk
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 REASON = "x-access-reason"
 """Header in which compliance says why it reads what is sealed."""
 _LONGEST = 200
+_ALONE = threading.Lock()
+"""Lists are made again one at a time."""
 _HEAVY = frozenset({"values", "contributions", "group_contributions", "reasons_staff"})
 _ERASED: dict[str, Any] = {"patient_id": None, "probability": None, "refused": None, "sealed": True}
 
@@ -58,17 +64,32 @@ async def decision(call: Call) -> Response:
 
 
 async def again(call: Call) -> Response:
-    once, reason = Once(call.desk, call), said_why(call)
-    return answer(await call.desk.run(_again, call.desk, call.principal, call.path("id"), reason, once))
+    once, reason, desk = Once(call.desk, call), said_why(call), call.desk
+    found: Entry | bytes = await desk.run(_asked, desk, call.principal, call.path("id"), reason, once)
+    if isinstance(found, bytes):
+        return answer(found)
+    if found.kind == "list":
+        made = await asyncio.get_running_loop().run_in_executor(None, _apart, desk, found)
+    else:
+        made = await desk.run(replay, found, desk.home, desk.store, desk.settings)
+    return answer(await desk.run(_told, desk, call.principal, made, once))
 
 
-def _again(desk: Desk, principal: Principal, decision_id: str, reason: str | None, once: Once) -> bytes:
+def _asked(desk: Desk, principal: Principal, decision_id: str, reason: str | None, once: Once) -> Entry | bytes:
+    return once.earlier() or recorded(desk, principal, decision_id, ("decision", "list"), reason)
+
+
+def _apart(desk: Desk, entry: Entry) -> Replay:
+    """Replay a list over a connection of its own: popularity reads what all patients touched, and scores go on."""
+    with _ALONE, contextlib.closing(event_store(desk.home)) as store:
+        return replay(entry, desk.home, store, desk.settings)
+
+
+def _told(desk: Desk, principal: Principal, made: Replay, once: Once) -> bytes:
     earlier = once.earlier()
     if earlier is not None:
         return earlier
-    entry = recorded(desk, principal, decision_id, reason=reason)
-    made = replay(entry, desk.home, desk.store, desk.settings)
-    note(desk, principal, "replay", decision_id=entry.id, verdict=made.verdict)
+    note(desk, principal, "replay", decision_id=made.decision_id, verdict=made.verdict)
     return once.keep_alone(packed(made.as_dict()))
 
 
@@ -180,7 +201,7 @@ ROUTES = (
         "/v1/decisions/{id}/replay",
         "decisions",
         again,
-        "Make a decision again from the recorded model and events, and say what differs",
+        "Make a decision or a list again from the recorded model and events, and say what differs",
         ReplayRequest,
         ReplayAnswer,
         statuses=(404, 409),

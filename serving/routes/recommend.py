@@ -10,10 +10,11 @@ from starlette.responses import Response
 from serving import metrics
 from serving.appender import Appender
 from serving.decide import known_patient
+from serving.listed import TASK
 from serving.once import Once
 from serving.problem import Problem
 from serving.question import Question
-from serving.recommend import TASK, for_all, for_one
+from serving.recommend import for_all, for_one
 from serving.route import Call, Route, answer, packed
 from serving.routes.score import check_purpose
 from serving.schemas import RecommendAnswer, RecommendRequest

@@ -12,6 +12,7 @@ from training.affinity.learn import fit_affinity, refreshed
 from training.affinity.readers import readership
 from training.affinity.recommender import ORDER, Recommender
 from training.affinity.safety import Reader, excluded
+from training.affinity.touches import Touch
 from training.affinity.values import affinity_values
 from training.landmarks import without_consent
 from training.tasks import task
@@ -105,7 +106,7 @@ def test_an_item_published_since_is_offered_and_touches_raise_it(recommender, re
     person = quiet.person([], at, 50.0, ADULT.conditions)
     before = recommender.recommend(quiet, person, ADULT, at, 50, seed=3)
     assert "new" in before.eligible
-    busy = quiet.lived(at, [("new", at - DAY // 24)] * 400)
+    busy = quiet.lived(at, [Touch("new", at - DAY // 24)] * 400)
     place = busy.place["new"]
     assert busy.stage.popular[0, place] > 100 * quiet.stage.popular[0, place] + 100
 
@@ -142,4 +143,4 @@ def test_a_lake_without_reading_says_so(tmp_path):
 
 def test_the_head_is_the_scorers(recommender):
     x = np.random.default_rng(1).normal(size=(20, len(recommender.scorer.spec.names))) * 3
-    np.testing.assert_allclose(recommender._likely(x), recommender.scorer.probability(x), atol=1e-12)
+    np.testing.assert_allclose(recommender.likely(x), recommender.scorer.probability(x), atol=1e-12)

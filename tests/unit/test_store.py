@@ -117,6 +117,19 @@ def test_an_item_is_replaced_by_a_later_row_of_its_id(store: EventStore) -> None
     assert dict(zip(items["content_id"].to_pylist(), items["title"].to_pylist())) == {"c1": "Less salt", "c2": None}
 
 
+def test_what_stood_at_a_number_can_be_read_again(store: EventStore) -> None:
+    """The catalogue as of a number, and events up to one: what comes later is not read."""
+    store.append("contents", [{"content_id": "c1", "title": "Salt"}], NOON)
+    store.append("encounters", [visit("a")], NOON)
+    then = store.last_seq()
+    store.append("contents", [{"content_id": "c1", "title": "Less salt"}, {"content_id": "c2"}], NOON)
+    store.append("encounters", [visit("b")], NOON)
+    assert store.contents(then)["title"].to_pylist() == ["Salt"]
+    assert store.contents()["content_id"].to_pylist() == ["c1", "c2"]
+    for upto, found in ((then, ["a"]), (store.last_seq(), ["a", "b"])):
+        assert [name for rows in store.since("encounters", 0, upto) for name in rows["event_id"].to_pylist()] == found
+
+
 def test_watched_intervals_may_be_appended(store: EventStore) -> None:
     row = {"patient_id": "p", "table": "encounters", "start": instant("2020-01-01")}
     assert store.append("observed", [row, row], NOON) == ["stored", "duplicate"]
@@ -127,7 +140,9 @@ def test_watched_intervals_may_be_appended(store: EventStore) -> None:
 def test_who_is_purged_is_gone(store: EventStore) -> None:
     store.append("encounters", [visit("a"), {**visit("a"), "patient_id": "q"}], NOON)
     assert list(store.patients()) == ["p", "q"]
+    assert store.purges() == 0
     assert store.purge("p") == 1
+    assert store.purges() == 1
     assert list(store.patients()) == ["q"] and not store.has("p")
 
 

@@ -34,6 +34,7 @@ def reasons(recommender: Recommender, days: Sequence[Sample]) -> dict[str, float
         table = day.rows.astype(float)
         score = recommender.score(table)
         shown = np.argsort(-score, kind="stable")[:SHOWN]
-        total += np.abs(recommender.relative(table, score, shown)).sum(axis=0)
+        own, mean = recommender.explained(table, score, shown)
+        total += np.abs(own - mean).sum(axis=0)
     share = total / max(total.sum(), 1e-12)
     return {name: round(float(each), 4) for name, each in zip(recommender.together.players, share, strict=True)}

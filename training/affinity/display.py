@@ -12,7 +12,7 @@ from training.affinity.item import Item
 from training.affinity.person import Person
 from training.affinity.safety import Gate
 from training.affinity.stage import FOLLOWED_H, Segments, Stage
-from training.affinity.touches import HOUR, decayed
+from training.affinity.touches import HOUR, Touch, decayed
 
 NEVER = np.iinfo(np.int64).max
 
@@ -29,7 +29,7 @@ class Display:
     at
         Instant of now, UTC microseconds.
     touches
-        (content id, time) of everybody's touches since the stage, in any order.
+        Everybody's since the stage, in any order.
     gate
         The filters over the items, where an earlier display of the same catalogue made them already.
     """
@@ -40,7 +40,7 @@ class Display:
         items: Sequence[Item],
         offered: Sequence[Item],
         at: int,
-        touches: Iterable[tuple[str, int]] = (),
+        touches: Iterable[Touch] = (),
         base: Display | None = None,
     ) -> None:
         if base is None:
@@ -61,7 +61,7 @@ class Display:
         for each in ("orders", "shares", "by_origin", "by_word"):
             getattr(self.stage, each)  # worked out here, not in the first request
 
-    def lived(self, at: int, touches: Iterable[tuple[str, int]]) -> Display:
+    def lived(self, at: int, touches: Iterable[Touch]) -> Display:
         """Return the same display at a later instant."""
         return Display(self.trained, self.items, self.items, at, touches, base=self)
 
@@ -146,21 +146,23 @@ def _renamed(lift: np.ndarray, before: Sequence[str], after: Sequence[str]) -> n
     return found
 
 
-def _lived(stage: Stage, at: int, touches: Iterable[tuple[str, int]]) -> Stage:
+def _lived(stage: Stage, at: int, touches: Iterable[Touch]) -> Stage:
     """Return the stage aged to an instant, with the touches since."""
     place = stage.catalogue.place
-    since = [(place[name], time) for name, time in touches if name in place and stage.at <= time < at]
-    item = np.array([each for each, _ in since], dtype=np.int64)
-    time = np.array([each for _, each in since], dtype=np.int64)
+    since = [each for each in touches if each.content_id in place and stage.at <= each.time < at]
+    item = np.array([place[each.content_id] for each in since], dtype=np.int64)
+    time = np.array([each.time for each in since], dtype=np.int64)
+    worth = np.array([each.worth for each in since], dtype=float)
     hours, age_h = max(at - stage.at, 0) / HOUR, (at - time) / HOUR
     one, count = np.ones(len(item)), len(stage.born)
+    several = {(each.content_id, each.reader or str(number)) for number, each in enumerate(since)}
+    fresh = np.bincount(np.array([place[name] for name, _ in several], dtype=np.int64), minlength=count)
     popular = np.stack(
         [
             before * 0.5 ** (hours / half) + decayed(item, age_h, one, half, count)
             for before, half in zip(stage.popular, stage.half_lives, strict=True)
         ]
     )
-    fresh = np.bincount(item, minlength=count)
     last = stage.last.copy()
     np.maximum.at(last, item, time)
     followed = zip(stage.followed, FOLLOWED_H, strict=True)
@@ -169,7 +171,7 @@ def _lived(stage: Stage, at: int, touches: Iterable[tuple[str, int]]) -> Stage:
         at=max(at, stage.at),
         popular=popular,
         readers=stage.readers + fresh,
-        worth=stage.worth + fresh,
+        worth=stage.worth + np.bincount(item, weights=worth, minlength=count),
         last=last,
         followed=tuple(each * 0.5 ** (hours / half) for each, half in followed),
     )

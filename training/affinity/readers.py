@@ -158,7 +158,7 @@ def readership(lake: Lake, values: AffinityValues, left_out: frozenset[str] = fr
         instants(opened["time"]),
         published,
         instants(opened["known_at"]),
-        _worth(opened, values),
+        worth(opened, values),
     )
     birth = np.full(len(touches.users), NEVER)
     if "patients" in lake.tables():
@@ -169,22 +169,22 @@ def readership(lake: Lake, values: AffinityValues, left_out: frozenset[str] = fr
     return Readership(touches, known, birth, names, record)
 
 
-def _worth(opened: pa.Table, values: AffinityValues) -> np.ndarray:
+def worth(opened: pa.Table, values: AffinityValues) -> np.ndarray:
     """Weigh each touch by its kind, what was completed as finished too, and by its rating over the mean so far."""
     other = values.weights.get("other", 1.0)
     kinds = opened["action"].to_pylist() if "action" in opened.column_names else [None] * opened.num_rows
-    worth = np.array([values.weights.get(kind or "", other) for kind in kinds], dtype=float)
+    found = np.array([values.weights.get(kind or "", other) for kind in kinds], dtype=float)
     if "completed" in opened.column_names:
         done = np.array([each is True for each in opened["completed"].to_pylist()], dtype=bool)
-        worth += np.where(done, values.weights.get("finish", 0.0), 0.0)
+        found += np.where(done, values.weights.get("finish", 0.0), 0.0)
     if "rating" in opened.column_names:
         rating = opened["rating"].cast(pa.float64()).to_numpy(zero_copy_only=False)
         rated = np.flatnonzero(rating > 0)
         known = np.maximum(instants(opened["known_at"]), instants(opened["time"]))[rated]
         _, when = np.unique(known, return_inverse=True)
         so_far = np.cumsum(np.bincount(when, weights=rating[rated])) / np.cumsum(np.bincount(when))
-        worth[rated] *= rating[rated] / so_far[when]
-    return worth
+        found[rated] *= rating[rated] / so_far[when]
+    return found
 
 
 def _place(users: np.ndarray, patient: pa.ChunkedArray, value: np.ndarray, out: np.ndarray) -> None:

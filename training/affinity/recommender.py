@@ -22,6 +22,7 @@ from training.affinity.retrieve import retrieve
 from training.affinity.safety import REASONS, Reader, excluded
 from training.affinity.stage import Stage
 from training.affinity.state import ARRAYS, WORDS, from_files
+from training.affinity.touches import Touch
 from training.affinity.values import AffinityValues, affinity_values
 from training.calibrate import sigmoid
 from training.explanation import ExplanationFault
@@ -52,8 +53,12 @@ class Listed:
         (k,) margin of the ranker: what ordered them.
     relative
         (k, groups) contributions of the ranker's groups less their mean over this person's candidates.
+    mean
+        (groups,) that mean.
     groups
         Their names.
+    rows
+        (k, columns) what ranker and head read.
     propensity
         (k,) probability of each item in its slot.
     eligible
@@ -68,7 +73,9 @@ class Listed:
     affinity: np.ndarray
     score: np.ndarray
     relative: np.ndarray
+    mean: np.ndarray
     groups: tuple[str, ...]
+    rows: np.ndarray
     propensity: np.ndarray
     eligible: tuple[str, ...]
     sampled: tuple[str, ...]
@@ -153,7 +160,7 @@ class Recommender:
         head = Leaves(Forest.parse(scorer.model.text))
         return cls(scorer, Leaves(forest), TreeShap(forest, members), stage, items, head, blend, used)
 
-    def display(self, offered: Sequence[Item], at: int, touches: Sequence[tuple[str, int]] = ()) -> Display:
+    def display(self, offered: Sequence[Item], at: int, touches: Sequence[Touch] = ()) -> Display:
         """Return the items of a catalogue with their state brought to an instant."""
         return Display(self.stage, self.items, offered, at, touches)
 
@@ -181,16 +188,8 @@ class Recommender:
         explain
             Work out the contributions of what is shown.
         """
-        verdict = display.gate.verdict(reader, at)
-        allowed = display.offered & (verdict < 0) & display.stage.there
-        unread = allowed.copy()
-        unread[person.history] = False
-        rested = unread.copy()
-        rested[[display.place[name] for name in tired if name in display.place]] = False
+        pool, verdict = self.offered(display, person, reader, at, k, tired)
         sight = Sight(display.stage, person)
-        pool = next((each for each in (rested, unread) if int(each.sum()) >= k), unread if unread.any() else allowed)
-        if pool is rested:
-            verdict[unread & ~rested] = REASONS.index("fatigue")
         barred = np.flatnonzero(display.offered & (verdict >= 0))
         candidates = retrieve(sight, pool, self.values)
         table = rows(sight, candidates)
@@ -203,29 +202,49 @@ class Recommender:
             if excluded(display.items[candidates[place]], reader, at) is None
         ]
         final = arranged.order[kept]
-        relative = self.relative(table, score, final) if explain else np.zeros((len(final), 0))
-        return self._listed(display, candidates, table, score, arranged, kept, relative, barred, verdict)
+        own, mean = self.explained(table, score, final) if explain else (np.zeros((len(final), 0)), np.zeros(0))
+        return self._listed(display, candidates, table[final], score[final], arranged, kept, own, mean, barred, verdict)
+
+    def offered(
+        self, display: Display, person: Person, reader: Reader, at: int, k: int, tired: frozenset[str]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return (items,) what candidates are taken from, and the place in REASONS of why an item is withheld, else -1.
+
+        What was read, or shown too often, is left out where enough remains.
+        """
+        verdict = display.gate.verdict(reader, at)
+        allowed = display.offered & (verdict < 0) & display.stage.there
+        unread = allowed.copy()
+        unread[person.history] = False
+        rested = unread.copy()
+        rested[[display.place[name] for name in tired if name in display.place]] = False
+        if int(rested.sum()) < k:
+            return unread if unread.any() else allowed, verdict
+        verdict[unread & ~rested] = REASONS.index("fatigue")
+        return rested, verdict
 
     def _listed(
         self,
         display: Display,
         candidates: np.ndarray,
-        table: np.ndarray,
+        shown: np.ndarray,
         score: np.ndarray,
         arranged: Arranged,
         kept: list[int],
-        relative: np.ndarray,
+        own: np.ndarray,
+        mean: np.ndarray,
         barred: np.ndarray,
         verdict: np.ndarray,
     ) -> Listed:
-        final = arranged.order[kept]
         ids = display.ids[candidates].tolist()
         return Listed(
-            tuple(display.items[candidates[place]] for place in final),
-            self._likely(table[final]),
-            score[final],
-            relative,
+            tuple(display.items[candidates[place]] for place in arranged.order[kept]),
+            self.likely(shown),
+            score,
+            own - mean,
+            mean,
             self.together.players,
+            shown,
             arranged.propensity[kept],
             tuple(ids),
             tuple(ids[place] for place in arranged.sampled),
@@ -240,33 +259,44 @@ class Recommender:
         """Return (n,) what orders the rows."""
         return self.blend.score(self.order(table), table, self.stage.half_lives)
 
-    def _likely(self, table: np.ndarray) -> np.ndarray:
+    def likely(self, table: np.ndarray) -> np.ndarray:
         """Return (n,) the calibrated head's probability; equal to the scorer's, which explains too."""
         a, b = self.scorer.calibration
         return sigmoid(a * self.head(table) + b)
 
-    def relative(self, table: np.ndarray, score: np.ndarray, shown: np.ndarray) -> np.ndarray:
-        """Return the (shown, groups) contributions less their mean over the person's candidates.
+    def contributions(self, table: np.ndarray, score: np.ndarray) -> np.ndarray:
+        """Return (n, groups) what each group adds to the score of each row.
 
-        The mean is over at most MEASURED candidates, evenly through the ranking: what is the same for every
-        item vanishes, what put an item above the others stays.
+        Raises
+        ------
+        ExplanationFault
+            They do not add up to the score of one of the first rows, for which it is given.
+        """
+        half_lives = self.stage.half_lives
+        found, _, margin = self.together.explain(table)
+        explained = self.blend.score(margin, table, half_lives)[: len(score)]
+        if not (np.abs(explained - score) <= WITHIN).all():
+            raise ExplanationFault("the ranker explains another margin than the one that ordered the list")
+        found = found * self.blend.trees(table, half_lives)[:, None]
+        added = self.blend.added(table, half_lives)
+        for group, each in zip(self.blend.groups(half_lives), added.T, strict=True):
+            if group:
+                found[:, self.together.players.index(group)] += each
+        return np.asarray(found)
+
+    def explained(self, table: np.ndarray, score: np.ndarray, shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the (shown, groups) contributions, and their (groups,) mean over the person's candidates.
+
+        The mean is over at most MEASURED candidates, evenly through the ranking. Less it, what is the same for
+        every item vanishes, what put an item above the others stays.
         """
         if not len(shown):
-            return np.zeros((0, len(self.together.players)))
+            return np.zeros((0, len(self.together.players))), np.zeros(len(self.together.players))
         ranked = np.argsort(-score, kind="stable")
         count = min(MEASURED, len(ranked))
         spaced = ranked[np.linspace(0, len(ranked) - 1, count).round().astype(int)]
-        chosen = table[np.concatenate([shown, spaced])]
-        contributions, _, margin = self.together.explain(chosen)
-        half_lives, added = self.stage.half_lives, self.blend.added(chosen, self.stage.half_lives)
-        explained = self.blend.score(margin, chosen, half_lives)
-        if not (np.abs(explained[: len(shown)] - score[shown]) <= WITHIN).all():
-            raise ExplanationFault("the ranker explains another margin than the one that ordered the list")
-        contributions = contributions * self.blend.trees(chosen, half_lives)[:, None]
-        for group, each in zip(self.blend.groups(half_lives), added.T, strict=True):
-            if group:
-                contributions[:, self.together.players.index(group)] += each
-        return np.asarray(contributions[: len(shown)] - contributions[len(shown) :].mean(axis=0))
+        found = self.contributions(table[np.concatenate([shown, spaced])], score[shown])
+        return found[: len(shown)], found[len(shown) :].mean(axis=0)
 
 
 def spec(purposes: tuple[str, ...], half_lives: tuple[float, ...] | None = None) -> VectorSpec:

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from features.instants import DAY
 
 HOUR = DAY / 24
+
+
+class Touch(NamedTuple):
+    """One touch as it streams in: of which item, when (UTC microseconds), by whom, and its worth.
+
+    A touch whose ``reader`` is not told counts as somebody else's.
+    """
+
+    content_id: str
+    time: int
+    reader: str = ""
+    worth: float = 1.0
 
 
 @dataclass(frozen=True)
