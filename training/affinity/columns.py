@@ -11,7 +11,7 @@ from features.instants import DAY
 from training.affinity import similarity
 from training.affinity.gathered import Gathered
 from training.affinity.person import Person
-from training.affinity.stage import Stage
+from training.affinity.stage import PLAIN, Stage
 from training.affinity.touches import HOUR
 from training.affinity.values import affinity_values
 
@@ -76,6 +76,13 @@ def names(half_lives: tuple[float, ...]) -> tuple[str, ...]:
 def places(half_lives: tuple[float, ...]) -> Mapping[str, int]:
     """Return the place of each column."""
     return {name: place for place, name in enumerate(names(half_lives))}
+
+
+@functools.cache
+def plain_columns(half_lives: tuple[float, ...]) -> np.ndarray:
+    """Return the places of the columns of `Stage.plain`."""
+    every = places(half_lives)
+    return np.array([*range(len(half_lives)), *(every[name] for name in PLAIN)])
 
 
 def peers_columns(half_lives: tuple[float, ...]) -> np.ndarray:
@@ -152,23 +159,13 @@ def rows(sight: Sight, candidates: np.ndarray) -> np.ndarray:
     def put(name: str, value: np.ndarray | float) -> None:
         found[:, column[name]] = value
 
-    popular = stage.popular[:, candidates]
-    found[:, : len(popular)] = np.log1p(popular).T
-    recent = popular[len(popular) // 2 - 1]
-    put("popularity_rank", ranked(recent))
-    readers = stage.readers[candidates]
-    put("readers", np.log1p(readers))
-    put("trend", np.log1p(popular[0]) - np.log1p(popular[-1]))
-    put("engagement", (stage.worth[candidates] + 3.0) / (readers + 2.0))
-    put("reach", np.log1p(stage.reach[candidates]))
-    put("pace", np.log1p((person.time > stage.at - 7 * DAY).sum()))
-    age = np.log1p(np.maximum(stage.at - stage.born[candidates], 0) / HOUR)
-    put("age", age)
+    found[:, plain_columns(stage.half_lives)] = stage.plain[candidates]
+    put("popularity_rank", ranked(stage.popular[len(stage.popular) // 2 - 1][candidates]))
     put("age_rank", ranked(stage.born[candidates].astype(float)))
-    put("quiet", np.log1p(np.maximum(stage.at - stage.last[candidates], 0) / HOUR))
+    put("pace", np.log1p((person.time > stage.at - 7 * DAY).sum()))
     if len(person.history):
         usual = np.log1p(np.maximum(person.time - stage.born[person.history], 0) / HOUR)
-        put("age_fit", np.abs(age - np.median(usual[-50:])))
+        put("age_fit", np.abs(found[:, column["age"]] - np.median(usual[-50:])))
         put("idle", np.log1p((stage.at - person.time.max()) / HOUR))
         _put_peers(put, sight, candidates)
     put("history", np.log1p(len(person.history)))

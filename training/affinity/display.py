@@ -58,7 +58,7 @@ class Display:
             self.ids = base.ids
         self.place = self.trained.catalogue.place
         self.stage = _lived(self.trained, at, touches)
-        for each in ("orders", "shares", "by_origin", "by_word"):
+        for each in ("orders", "shares", "plain", "by_origin", "by_word"):
             getattr(self.stage, each)  # worked out here, not in the first request
 
     def lived(self, at: int, touches: Iterable[Touch]) -> Display:

@@ -38,7 +38,19 @@ def _dot(starts, columns, values, rows, vector, out):
         out[place] = total
 
 
-@njit([types.void(w, w, _REAL, _PLACES, w, types.float64[:, ::1]) for w in _WIDTHS], cache=True, nogil=True)
+@njit([types.int64(w, w, _PLACES, types.int64[::1]) for w in _WIDTHS], cache=True, nogil=True)
+def _number(starts, columns, rows, place):
+    """Number the columns that occur, in order of their first; ``place`` is -1 before, and elsewhere after."""
+    count = 0
+    for row in rows:
+        for at in range(starts[row], starts[row + 1]):
+            if place[columns[at]] < 0:
+                place[columns[at]] = count
+                count += 1
+    return count
+
+
+@njit([types.void(w, w, _REAL, _PLACES, _PLACES, types.float64[:, ::1]) for w in _WIDTHS], cache=True, nogil=True)
 def _dense(starts, columns, values, rows, place, out):
     for row in range(len(rows)):
         for at in range(starts[rows[row]], starts[rows[row] + 1]):
@@ -77,12 +89,10 @@ class Gathered:
         return np.asarray(starts[self.rows + 1] - starts[self.rows])
 
     def dense(self) -> np.ndarray:
-        """Return (n, those columns that occur) with the zeros."""
+        """Return (n, columns that occur, in the order of their first) with the zeros."""
         starts, columns, values, rows = self._parts
-        there = np.unique(np.concatenate([columns[:0], *(columns[starts[row] : starts[row + 1]] for row in rows)]))
-        place = np.zeros(self.matrix.shape[1], dtype=columns.dtype)
-        place[there] = np.arange(len(there))
-        found = np.zeros((len(rows), len(there)))
+        place = np.full(self.matrix.shape[1], -1)
+        found = np.zeros((len(rows), _number(starts, columns, rows, place)))
         _dense(starts, columns, values, rows, place, found)
         return found
 

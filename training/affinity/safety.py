@@ -126,8 +126,7 @@ def sensitive(item: Item) -> bool:
 
 def worded_badly(item: Item) -> bool:
     """Say whether the title makes a claim that is forbidden, or there is no title to read."""
-    title = _read(item.title)
-    return not title or bool(_claims(affinity_values().forbidden).search(title))
+    return _claiming(item.title, affinity_values().forbidden)
 
 
 def safe(items: Iterable[Item], reader: Reader, at: int) -> tuple[list[Item], dict[str, Reason]]:
@@ -241,9 +240,10 @@ def _listed(codes: Codelist, code: str) -> bool:
     return any(codes.matches(system, code) for system in _COMPARED)
 
 
-@functools.cache
-def _claims(forbidden: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(f"(?:{each})" for each in forbidden))
+@functools.lru_cache(100_000)
+def _claiming(title: str, forbidden: tuple[str, ...]) -> bool:
+    read = _read(title)
+    return not read or bool(re.search("|".join(f"(?:{each})" for each in forbidden), read))
 
 
 def _read(title: str) -> str:

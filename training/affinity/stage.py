@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FOLLOWED_H = (24.0, 168.0)
 """Half-lives of what similar readers touched lately."""
+PLAIN = ("readers", "trend", "engagement", "reach", "age", "quiet")
+"""Columns beside popularity that are the same whoever asks, as `training.affinity.columns` names them."""
 REACH = 3.0
 """Items of average reach that every author is taken to have written before the first."""
 
@@ -119,6 +121,22 @@ class Stage:
         known = np.flatnonzero(self.origin >= 0)
         shape = (int(self.origin.max(initial=-1)) + 1, len(self.origin))
         return csr_array((np.ones(len(known)), (self.origin[known], known)), shape=shape)
+
+    @functools.cached_property
+    def plain(self) -> np.ndarray:
+        """(items, half-lives + PLAIN) the columns that are the same whoever asks."""
+        popular = np.log1p(self.popular)
+        return np.column_stack(
+            [
+                *popular,
+                np.log1p(self.readers),
+                popular[0] - popular[-1],
+                (self.worth + 3.0) / (self.readers + 2.0),
+                np.log1p(self.reach),
+                np.log1p(np.maximum(self.at - self.born, 0) / HOUR),
+                np.log1p(np.maximum(self.at - self.last, 0) / HOUR),
+            ]
+        )
 
     @functools.cached_property
     def orders(self) -> tuple[np.ndarray, ...]:
