@@ -29,16 +29,15 @@ _HOMES = {
 
 
 def catalogue() -> tuple[FeatureGroup | Derived, ...]:
-    """Return the registered groups and derived features, in their order, and the hospital's own after them."""
+    """Return the registered groups and derived features, in their order, and the hospital's own laid over them."""
     from features.derived import Derived
     from features.group import FeatureGroup
     from features.groups import CATALOGUE
     from features.hospital import hospital
+    from features.over import over
 
     found = hospital()
-    own = found.declared("groups", (FeatureGroup, Derived)) if found else ()
-    replaced = {each.name for each in own}
-    return (*(each for each in CATALOGUE if each.name not in replaced), *own)
+    return over(CATALOGUE, found.declared("groups", (FeatureGroup, Derived)) if found else ())
 
 
 class _Package(ModuleType):

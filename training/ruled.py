@@ -8,6 +8,7 @@ from features import catalogue
 from features.build import vectors
 from features.errors import InputError
 from features.lake import Lake
+from features.over import over
 from features.plan import compile_plan
 from training.attrition import Attrition
 from training.landmarks import span
@@ -26,7 +27,7 @@ def run_rule(task: Task, lake: Lake) -> Trained:
     """
     if task.rule is None:
         raise InputError("has no rule", where=f"task {task.name}", remedy="give it rule=Rule(...)")
-    declared = (*catalogue(), *task.own)
+    declared = over(catalogue(), task.own)
     check(task, declared)
     ids = lake.patients().astype(str)
     at = np.full(len(ids), span(lake).end)

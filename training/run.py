@@ -225,9 +225,10 @@ def _codeless(lake: Lake, task: Task, names: tuple[str, ...]) -> Iterator[str]:
     """Yield which inputs are empty because no code of their codelist occurs in the lake."""
     from features import catalogue
     from features.absent import absent
+    from features.over import over
     from features.plan import compile_plan
 
-    for code, empty in absent(lake, compile_plan((*catalogue(), *task.own), names)).items():
+    for code, empty in absent(lake, compile_plan(over(catalogue(), task.own), names)).items():
         yield f"no code of {code} occurs, so empty: {', '.join(empty)}"
 
 

@@ -16,11 +16,13 @@ from features.history import Reduction, Selection
 def kidney(history: Selection) -> dict[str, Reduction]:
     """Creatinine, estimated filtration, uric acid."""
     egfr = history.coded(codelist("egfr")).within(days=730)
+    uric_acid = history.coded(codelist("uric_acid"))
     return {
         "creatinine_last_24m": history.coded(codelist("creatinine")).within(days=730).last("value"),
         "egfr_last_24m": egfr.last("value"),
         "egfr_min_24m": egfr.min("value"),
         "egfr_slope_24m": egfr.slope("value"),
         "egfr_count_24m": egfr.count(),
-        "uric_acid_last_24m": history.coded(codelist("uric_acid")).within(days=730).last("value"),
+        "uric_acid_last_12m": uric_acid.within(days=365).last("value"),
+        "uric_acid_last_24m": uric_acid.within(days=730).last("value"),
     }

@@ -241,3 +241,20 @@ tables:
     (folder / "mapping.yaml").write_text(mapping.replace("since: 2012-01-01", "since: the admission"))
     with pytest.raises(InputError, match="'since' is no time"):
         ingest("tabular", folder, tmp_path / "lake")
+
+
+def test_ratings_without_times(tmp_path: Path) -> None:
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    (folder / "ratings.csv").write_text("user,item,stars\nu1,a,5\nu1,b,2\nu2,a,4\n")
+    (folder / "mapping.yaml").write_text(
+        "tables:\n"
+        "  - {file: ratings.csv, table: patients, columns: {patient_id: user}}\n"
+        "  - file: ratings.csv\n    table: interactions\n    columns:\n"
+        "      {patient_id: user, content_id: item, rating: stars, time: {value: 2024-01-01}, action: {value: rate}}\n"
+    )
+    report = ingest("tabular", folder, tmp_path / "lake")
+    assert report.written["interactions"] == 3 and not report.quarantined
+    rows = pq.read_table(tmp_path / "lake" / "interactions").to_pylist()
+    assert {(row["content_id"], row["rating"]) for row in rows} == {("a", 5.0), ("b", 2.0), ("a", 4.0)}
+    assert len({row["time"] for row in rows}) == 1
