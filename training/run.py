@@ -72,14 +72,16 @@ def run(
     Raises
     ------
     InputError
-        An unknown task, a lake that cannot serve it, too few patients (the numbers are named).
+        An unknown task, a lake that cannot serve it, too few patients (the numbers are named), a store
+        of runs that does not answer.
     """
     task = task_named(name, overrides)
-    _takes(task, {"--estimator": estimator, "--trials": trials}, sample)
+    _takes(task, {"--estimator": estimator, "--trials": trials, "--storage": storage, "--study": study}, sample)
     kept = {FILE: text_of(name)} if text_of(name) else {}
     if task.kind == "prevalent":
         from training.screening import fit_self_test
 
+        tracking.prepare()
         fitted = fit_self_test(task, overrides)
         return record(fitted.keeping(kept), tracking.Source("none", "none"), overrides, sample)
     if lake is None:
@@ -91,6 +93,15 @@ def run(
         from training.ruled import run_rule
 
         return run_rule(task, opened)
+    if trials:
+        from training.tune import Search, kept_in
+
+        kept_in(Search(trials, storage, study))
+    if estimator:
+        from training.estimator import made, run_estimator
+
+        model = made(estimator)
+    tracking.prepare()
     source = tracking.Source(lake.resolve().name, opened.digest, opened.manifest, path=str(lake.resolve()))
     if task.kind == "affinity":
         from training.affinity.learn import fit_affinity
@@ -100,9 +111,7 @@ def run(
 
     data = labelled(task, opened, overrides, sample)
     if estimator:
-        from training.estimator import run_estimator
-
-        return run_estimator(data, estimator, source, overrides, kept)
+        return run_estimator(data, model, estimator, source, overrides, kept)
     from training.assessment import assess
     from training.landmarked import fit
 
@@ -112,12 +121,20 @@ def run(
 
 
 def _takes(task: Task, options: dict[str, object], sample: float) -> None:
-    """Refuse a share that is none, and an option that only tasks of landmarks take."""
+    """Refuse a share that is none, and an option that would do nothing here."""
     if not 0 < sample <= 1:
         raise InputError("is no share of the patients", where=f"--sample {sample:g}", remedy="0.05, say")
+    where = f"training run {task.name}"
+    if sample < 1 and task.kind in ("prevalent", "rule"):
+        raise InputError("takes no --sample", where=where, remedy="leave it out: what it reads is small")
     for option, given in options.items():
         if given and task.kind not in ("churn", "incident"):
-            raise InputError(f"takes no {option}", where=f"training run {task.name}", remedy="leave it out")
+            raise InputError(f"takes no {option}", where=where, remedy="leave it out")
+        if given and option in ("--storage", "--study") and not options["--trials"]:
+            raise InputError(f"{option} does nothing without trials", where=where, remedy="add --trials 50")
+    if options["--estimator"] and options["--trials"]:
+        remedy = "trials are settings of LightGBM: leave one out"
+        raise InputError("--estimator takes no --trials", where=where, remedy=remedy)
 
 
 def record(
