@@ -45,6 +45,10 @@ class Criterion:
     code: Literal["not_eligible", "outside_population"] = "not_eligible"
     rules: tuple[tuple[str, Test], ...] = ()
 
+    def met(self, columns: Columns, count: int) -> np.ndarray:
+        """Return which of so many rows stay."""
+        return asked(self.keep, columns, self.needs, count, f"cohort, criterion '{self.name}'")
+
 
 @dataclass(frozen=True)
 class Cohort:
@@ -79,7 +83,7 @@ class Cohort:
         kept = np.ones(len(patient_id), dtype=bool)
         for criterion in self.criteria:
             where, count = f"cohort, criterion '{criterion.name}'", len(patient_id)
-            stays = asked(criterion.keep, columns, criterion.needs, count, where)
+            stays = criterion.met(columns, count)
             rules = {name: asked(test, columns, criterion.needs, count, where) for name, test in criterion.rules}
             let_in = {name: int((kept & stays & met).sum()) for name, met in rules.items()}
             attrition.drop(criterion.name, patient_id, kept & ~stays, kept & stays, let_in)
@@ -90,7 +94,7 @@ class Cohort:
         """Return the first criterion that one person fails, or None where all hold."""
         columns = {name: np.array([values[name]], dtype=float) for name in self.needs}
         for criterion in self.criteria:
-            if not asked(criterion.keep, columns, criterion.needs, 1, f"cohort, criterion '{criterion.name}'")[0]:
+            if not criterion.met(columns, 1)[0]:
                 return criterion
         return None
 

@@ -14,6 +14,7 @@ from training.card import card
 from training.fitted import Fitted
 from training.gates import gates
 from training.plain import plain, text
+from training.plots import plots
 from training.report import report
 from training.task import Task
 from training.tasks import task as task_named
@@ -79,11 +80,13 @@ def run(
     _takes(task, {"--estimator": estimator, "--trials": trials, "--storage": storage, "--study": study}, sample)
     kept = {FILE: text_of(name)} if text_of(name) else {}
     if task.kind == "prevalent":
+        from features.sources.nhanes import NAME, manifest
         from training.screening import fit_self_test
 
         tracking.prepare()
-        fitted = fit_self_test(task, overrides)
-        return record(fitted.keeping(kept), tracking.Source("none", "none"), overrides, sample)
+        fitted, files = fit_self_test(task, overrides), manifest()
+        source = tracking.Source(NAME, next(iter(files.values())), files)
+        return record(fitted.keeping(kept), source, overrides, sample)
     if lake is None:
         raise InputError("no lake given", where=f"training run {name}", remedy="add --lake FOLDER")
     from features.lake import Lake
@@ -167,6 +170,7 @@ def record(
         "sample_size": str(fitted.population.get("sample_size", "")),
     }
     judged = gates(figures, tags, bool(scorer.used), trust)
+    drawn = plots(trust)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "artefact"
         beside = {**fitted.files, **(assessment.files if assessment else {}), **_own_files()}
@@ -185,7 +189,8 @@ def record(
                 {
                     "card.json": text(told),
                     "evaluation.json": text({"figures": figures, **trust}),
-                    "report.html": report(told, trust, judged, figures, code_version()),
+                    "report.html": report(told, trust, judged, figures, code_version(), drawn),
+                    **{f"plots/{name}.svg": svg for name, svg in drawn.items()},
                     "attrition.json": text(list(fitted.attrition)),
                     "data_manifest.json": text(source.manifest),
                     "vector_spec.json": scorer.spec.to_json(),
