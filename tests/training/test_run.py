@@ -134,6 +134,7 @@ def test_a_run_is_recorded_and_can_be_proposed(sample, store, home):
     assert all(each and "{" not in each for each in (*card["hti1"].values(), *card["tripod_ai"].values()))
     told = tracking.fetch("churn_90d", made.version, "evaluation.json").read_text()
     assert "NaN" not in told and json.loads(told)["figures"]["test_auroc"] == kept.figures["test_auroc"]
+    assert tracking.fetch("churn_90d", made.version, "plots/calibration.svg").read_text(encoding="utf-8")[:4] == "<svg"
     assert not any(path.suffix in (".pkl", ".joblib") for path in folder.rglob("*"))
     proposal = propose("churn_90d", made.version, "author")
     file = proposal.write(store / "proposal.json")
