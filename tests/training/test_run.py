@@ -58,6 +58,7 @@ def test_the_splitter_keeps_patients_and_the_horizon_apart(churn):
     folds = list(churn.cv(4).split(churn.x, churn.y))
     assert len(folds) == churn.cv(4).get_n_splits() == 4
     for train, test in folds:
+        assert (churn.parts.part[train] == "train").all() and (churn.parts.part[test] == "train").all()
         assert not set(churn.patient_id[train]) & set(churn.patient_id[test])
         assert churn.at[train].max() + 90 * 86_400_000_000 <= churn.at[test].min()
 
