@@ -33,6 +33,8 @@ from training.affinity.recommender import Recommender
 from training.affinity.safety import Reader
 
 READ, ROUNDS = 30, 200
+PEERS = 20_000
+"""Patients that implicit answers: its rate does not change with more, its matrix grows."""
 
 
 def main() -> None:
@@ -142,7 +144,8 @@ def _batch(patients: int, items: int) -> None:
     assert shown == 10 * patients
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     print(f"batch: {patients:,} patients x {items:,} items, {patients / seconds:,.0f} patients/s, {grown:.0f} MB more")
-    given = readership(catalogue(items), patients, 30 * patients)
+    few = min(patients, PEERS)
+    given = readership(catalogue(items), few, READ * few)
     touches = given.touches
     from scipy.sparse import csr_matrix
 
