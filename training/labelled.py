@@ -98,9 +98,11 @@ class Labelled:
         """Return the features that do not vary here: of no use to any model."""
         return constant(self.spec.names, self.x)
 
-    def count(self) -> tuple[int, int]:
-        """Return (patients, patients with an event), of those not lost to follow-up."""
+    def count(self, part: str = "") -> tuple[int, int]:
+        """Return (patients, patients with an event) of a part, or of all, of those not lost to follow-up."""
         known = self.weight > 0
+        if part:
+            known = known & self.parts.rows(part)
         return len(np.unique(self.patient_id[known])), len(np.unique(self.patient_id[known & (self.y == 1)]))
 
     def cv(self, folds: int = 5) -> Folds:

@@ -30,7 +30,7 @@ class TooFew(InputError):
 
 
 def judged(data: Labelled, overrides: tuple[str, ...] = ()) -> SampleSize:
-    """Return the verdict on the number of patients and events.
+    """Return the verdict on the number of patients and events that are learnt from: those of the train part.
 
     Raises
     ------
@@ -39,7 +39,10 @@ def judged(data: Labelled, overrides: tuple[str, ...] = ()) -> SampleSize:
     """
     x, _, _ = data.rows("train")
     asked = data.task.inputs, data.spec.names, model_values(overrides)
-    found = sample_size(*data.count(), parameters(*asked, x if len(x) else data.x))
+    whole = data.count()
+    if not len(x):
+        raise TooFew(data, f"nobody to learn from (of {whole[0]} patients with {whole[1]} events in all)")
+    found = sample_size(*data.count("train"), parameters(*asked, x), whole)
     if found.verdict == "refused":
         raise TooFew(data, found.text)
     for part in PARTS:

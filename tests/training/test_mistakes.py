@@ -68,8 +68,25 @@ def test_an_empty_cohort_says_at_which_step_the_last_went(lake):
 def test_no_events_is_refused_with_the_numbers(lake):
     entry = "{codelist: gout, ages: [18, 90], lookback_days: 365, washout_days: 30, horizons_months: [12]}"
     data = labelled(task("gout_12m", (f"diseases.gout={entry}",)), lake)
-    with pytest.raises(TooFew, match=r"patients with 0 events: missing 50 more events \(at least 50\); wait"):
+    with pytest.raises(TooFew, match=r"with 0 events to learn from .*: missing 50 more events \(at least 50\); wait"):
         fit(data)
+
+
+def test_only_the_patients_learnt_from_count(lake):
+    data = labelled("churn_90d", lake)
+    ill = data.parts.rows("train") & (data.y == 1)
+    few = ill & np.isin(data.patient_id, np.unique(data.patient_id[ill])[:49])
+    spoiled = replace(data, y=np.where(data.parts.rows("train"), few, data.y).astype(float))
+    (patients, events), (all_patients, all_events) = spoiled.count("train"), spoiled.count()
+    assert events == 49 < all_events and patients < all_patients
+    told = (
+        f"{patients} patients with 49 events to learn from .of {all_patients} with {all_events} in all.: missing 1 more"
+    )
+    with pytest.raises(TooFew, match=told):
+        fit(spoiled)
+    nobody = replace(data, parts=replace(data.parts, part=np.where(data.parts.rows("train"), "", data.parts.part)))
+    with pytest.raises(TooFew, match=r"nobody to learn from \(of \d+ patients with \d+ events in all\); wait"):
+        fit(nobody)
 
 
 def test_one_class_in_a_part_is_refused(lake):
