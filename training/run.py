@@ -178,6 +178,7 @@ def record(
     notes = (
         *fitted.notes,
         *(assessment.notes if assessment else ()),
+        *(f"leak: {gate.text}" for gate in judged if gate.name == "too good" and gate.verdict != "pass"),
         *(("dry run on a sample of patients: not proposable",) if sample < 1 else ()),
     )
     return Trained(task.name, made.version, digest, figures, list(fitted.attrition), notes)

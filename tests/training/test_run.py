@@ -8,6 +8,7 @@ import pytest
 import training
 from features.errors import InputError
 from training import tracking
+from training.alarms import leaks
 from training.dataset import Dataset
 from training.gates import gates
 from training.labelled import labelled
@@ -80,6 +81,17 @@ def test_a_fitted_task_beats_recency_and_explains_itself(churn):
     found = fitted.scorer.explain(x[:50])
     assert found.probability == pytest.approx(1 / (1 + np.exp(-found.margin)))
     assert np.abs(found.base + found.contributions.sum(axis=1) - found.margin).max() <= 1e-9
+
+
+def test_the_clean_catalogue_raises_no_alarm_and_a_planted_leak_does(churn):
+    known = churn.weight > 0
+    y, weight, patient = churn.y[known], churn.weight[known], churn.patient_id[known]
+    told = np.random.default_rng(1).random(len(y))
+    after = np.where(told < np.where(y == 1, 0.6, 0.02), 1.0, np.nan)
+    coming = np.where(told < np.where(y == 1, 0.002, 0.6), 1.0, np.nan)
+    names = (*churn.spec.names, "after", "coming")
+    found = leaks(names, np.column_stack([churn.x[known], after, coming]), y, weight, patient)
+    assert [each.feature for each in found] == ["after", "coming"]
 
 
 def test_copd_is_refused_with_its_numbers_on_a_hospital_so_small(lake):
