@@ -89,6 +89,15 @@ def test_only_the_patients_learnt_from_count(lake):
         fit(nobody)
 
 
+def test_labels_that_nothing_tells_are_refused_with_the_task_and_a_remedy(lake):
+    data = labelled("churn_90d", lake)
+    dealt = data.y[np.random.default_rng(0).permutation(len(data.y))]
+    told = r"task churn_90d: refused: no model tells the outcome .*; exploratory: \d+ .*; wait for more patients, or"
+    with pytest.raises(TooFew, match=told) as caught:
+        fit(replace(data, y=np.where(data.parts.rows("train"), dealt, data.y)), ("models.lightgbm.rounds=20",))
+    assert caught.value.attrition
+
+
 def test_one_class_in_a_part_is_refused(lake):
     data = labelled("churn_90d", lake)
     test = data.parts.rows("test")
