@@ -20,7 +20,7 @@ from training.beside import beside, needs
 from training.censoring import Weights, observed_risk, weights
 from training.followup import Followup
 from training.landmarks import landmarks, without_consent
-from training.mistakes import check, constant, empty, once, varying
+from training.mistakes import check, constant, empty, once, tables_lacking, varying
 from training.models.values import model_values
 from training.outcome import FollowedOutcome
 from training.split import Split, SplitValues, draw, split
@@ -184,7 +184,7 @@ def labelled(
     kept = task.cohort.apply(dict(zip(task.cohort.needs, asked.T)), patient_id, attrition)
     patient_id, at = patient_id[kept], at[kept]
     if not len(patient_id):
-        raise empty(task, attrition)
+        raise empty(task, attrition, tables_lacking(task, declared, lake))
     eligible = len(patient_id) / len(moments) / sample
     found = task.outcome.label(Followup(lake, patient_id, at), attrition, task.horizon_days, task.time.washout_days)
     known = ~np.isnan(found.y)

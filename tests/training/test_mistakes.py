@@ -16,6 +16,7 @@ from training.cohort import Cohort, Criterion
 from training.labelled import labelled
 from training.landmarked import TooFew, fit
 from training.mistakes import check, empty, varying
+from training.run import run
 from training.tasks import task
 
 
@@ -63,6 +64,22 @@ def test_an_empty_cohort_says_at_which_step_the_last_went(lake):
     ) as told:
         labelled(replace(task("churn_90d"), cohort=Cohort((nobody,))), lake)
     assert told.value.attrition[-1]["rows_left"] == 0
+
+
+def test_a_table_that_the_lake_lacks_is_named_where_its_criterion_leaves_nobody(sample, home, tmp_path):
+    for name in ("encounters", "diagnoses"):
+        (tmp_path / name).symlink_to(sample / "lake" / name)
+    message = r"task diabetes_12m: nobody .* rows, for the lake has no patients; ingest patients first"
+    with pytest.raises(InputError, match=message) as told:
+        run("diabetes_12m", tmp_path)
+    assert told.value.attrition[-1]["rows_left"] == 0
+
+
+def test_a_refusal_says_which_codes_never_occur(sample, home):
+    entry = "{codelist: gout, ages: [18, 90], lookback_days: 365, washout_days: 30, horizons_months: [12]}"
+    with pytest.raises(TooFew, match="with 0 events") as told:
+        run("gout_12m", sample / "lake", (f"diseases.gout={entry}",))
+    assert "no code of gout occurs, so empty: gout_dx_ever" in told.value.__notes__
 
 
 def test_no_events_is_refused_with_the_numbers(lake):
