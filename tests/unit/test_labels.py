@@ -205,6 +205,20 @@ def test_disease_is_dated_by_onset_and_an_onset_before_the_landmark_is_left_out(
     assert y["moved"] == -1 and out["lost to follow-up before the horizon: kept at weight 0"] == 1
 
 
+def test_who_is_on_record_at_the_landmark_is_counted_apart_from_who_is_recorded_later(lake):
+    known, later = _diagnosis("on record", -50, -40), _diagnosis("recorded later", -50, 40)
+    corrected = _diagnosis("corrected", -50, -40) | {"event_id": "c", "version": 1}
+    rows = [known | {"event_id": "a"}, later | {"event_id": "b"}, corrected]
+    rows.append(corrected | {"version": 2, "known_at": 20, "time": -60})
+    for row in rows:
+        row.setdefault("version", 1)
+    names = ["on record", "recorded later", "corrected", "healthy"]
+    y, out = _label(FirstDiagnosis("diabetes"), lake(diagnoses=rows), names, 365, 30)
+    assert y["healthy"] == 0 and all(np.isnan(y[name]) for name in names[:3])
+    assert out["on record at the landmark already"] == 2
+    assert out["onset before the landmark, recorded after it"] == 1
+
+
 def test_the_next_event_is_strictly_after_and_of_the_same_patient(lake):
     made = lake(encounters=[_visit("b", 5, "1"), _visit("b", 0, "2"), _visit("a", -3, "3")])
     follow = Followup(made, np.array(["a", "b", "c"]), np.full(3, AT))
