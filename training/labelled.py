@@ -20,7 +20,7 @@ from training.beside import beside, needs
 from training.censoring import Weights, observed_risk, weights
 from training.followup import Followup
 from training.landmarks import landmarks, without_consent
-from training.mistakes import check, constant, empty, once, varying
+from training.mistakes import check, constant, empty, once, tables_lacking, varying
 from training.models.values import model_values
 from training.outcome import FollowedOutcome
 from training.split import Split, SplitValues, draw, split
@@ -98,9 +98,11 @@ class Labelled:
         """Return the features that do not vary here: of no use to any model."""
         return constant(self.spec.names, self.x)
 
-    def count(self) -> tuple[int, int]:
-        """Return (patients, patients with an event), of those not lost to follow-up."""
+    def count(self, part: str = "") -> tuple[int, int]:
+        """Return (patients, patients with an event) of a part, or of all, of those not lost to follow-up."""
         known = self.weight > 0
+        if part:
+            known = known & self.parts.rows(part)
         return len(np.unique(self.patient_id[known])), len(np.unique(self.patient_id[known & (self.y == 1)]))
 
     def cv(self, folds: int = 5) -> Folds:
@@ -189,7 +191,7 @@ def labelled(
     kept = task.cohort.apply(dict(zip(task.cohort.needs, asked.T)), patient_id, attrition)
     patient_id, at = patient_id[kept], at[kept]
     if not len(patient_id):
-        raise empty(task, attrition)
+        raise empty(task, attrition, tables_lacking(task, declared, lake))
     eligible = len(patient_id) / len(moments) / sample
     found = task.outcome.label(Followup(lake, patient_id, at), attrition, task.horizon_days, task.time.washout_days)
     known = ~np.isnan(found.y)

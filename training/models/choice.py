@@ -98,7 +98,7 @@ def choose(
 
     Raises
     ------
-    InputError
+    training.calibrate.Flat
         The winner's margin does not rise with the outcome.
     """
     margins = {name: out_of_fold(fit, x, y, patient_id, folds, seed, weight) for name, fit in candidates.items()}
