@@ -138,15 +138,28 @@ def _section(files: tuple[Path, ...], name: str, model: type[Values], overrides:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        at = ".".join([name, *(str(part) for part in first["loc"])])
-        unknown = first["type"] == "extra_forbidden"
-        raise InputError(
-            "there is no such value" if unknown else first["msg"].lower(),
-            where=f"params.yaml {at}",
-            given=str(first["loc"][-1]) if unknown else "",
-            known=_beside(model, first["loc"]) if unknown else (),
-        ) from None
+        raise mistake(error, model, f"params.yaml {name}") from None
+
+
+def mistake(error: ValidationError, model: type[BaseModel], where: str) -> InputError:
+    """Return what is wrong with values, and where, of the first mistake that a model found in them."""
+    first = error.errors()[0]
+    unknown = first["type"] == "extra_forbidden"
+    cause = first.get("ctx", {}).get("error")
+    told = str(cause) if isinstance(cause, InputError) else first["msg"].lower()
+    return InputError(
+        "there is no such value" if unknown else told,
+        where=".".join([where, *(str(part) for part in first["loc"])]),
+        given=str(first["loc"][-1]) if unknown else "",
+        known=_beside(model, first["loc"]) if unknown else (),
+    )
+
+
+def origin(section: str, entry: str) -> str:
+    """Return which file an entry of a section stands in: the hospital's own, or the project's."""
+    found = hospital()
+    own = found is not None and found.params is not None and entry in _raw((found.params,)).get(section, {})
+    return f"hospital {path().name}" if own else path().name
 
 
 def _beside(model: type[BaseModel], place: tuple[int | str, ...]) -> tuple[str, ...]:

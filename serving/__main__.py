@@ -128,7 +128,11 @@ def history(task: str, home: Home = DEFAULT) -> None:
     from serving import production
 
     with opened(home) as ledger:
-        for term in production.history(ledger, task):
+        terms = production.history(ledger, task)
+        if not terms:
+            known = ", ".join(production.standing(ledger)) or "none"
+            typer.echo(f"no version of '{task}' was ever approved; tasks in production: {known}")
+        for term in terms:
             named = f"version {term.version}  {term.digest[:12]}  {term.author} -> {term.by}"
             typer.echo(f"{term.since}  {term.until or 'until now':27}  {named}  {term.how}")
         wrong = production.moved(ledger, task)

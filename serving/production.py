@@ -71,7 +71,7 @@ def mark(ledger: Ledger) -> int:
 def history(ledger: Ledger, task: str) -> list[Term]:
     """Return which version of a task was in production from when to when, oldest first."""
     entries = [each for each in _by_task(ledger).get(task, []) if each.kind != CHALLENGER]
-    ends = [*(each.header["at"] for each in entries[1:]), None]
+    ends = [*(each.header["at"] for each in entries[1:]), None][: len(entries)]
     return [
         Term(
             version=each.header["version"],

@@ -99,13 +99,14 @@ def outcomes(
     scores: Annotated[Path, typer.Option(help="scores.parquet, as python -m serving score writes it")],
     lake: Annotated[Path, typer.Option(help="folder of canonical tables: what happened since")],
     out: Annotated[Path | None, typer.Option(help="file to write; by default the scores' own")] = None,
+    task: Annotated[list[str] | None, typer.Option(help="a Python file that declares a task of the scores")] = None,
 ) -> None:
     """Add label and weight to scores whose time at risk has closed; show calibration and AUROC by month."""
     from features.lake import Lake
     from training.outcomes import add_outcomes
-    from training.show import show_months
+    from training.show import show_outcomes
 
-    show_months(add_outcomes(scores, Lake(lake), out))
+    show_outcomes(add_outcomes(scores, Lake(lake), out, files=tuple(task or ())))
 
 
 @app.command()

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from features.errors import InputError
+from training import sound
 from training.attrition import Attrition
 
 Columns = Mapping[str, np.ndarray]
@@ -44,6 +45,10 @@ class Criterion:
     code: Literal["not_eligible", "outside_population"] = "not_eligible"
     rules: tuple[tuple[str, Test], ...] = ()
 
+    def met(self, columns: Columns, count: int) -> np.ndarray:
+        """Return which of so many rows stay."""
+        return asked(self.keep, columns, self.needs, count, f"cohort, criterion '{self.name}'")
+
 
 @dataclass(frozen=True)
 class Cohort:
@@ -52,6 +57,10 @@ class Cohort:
     criteria: tuple[Criterion, ...]
 
     def __post_init__(self) -> None:
+        for criterion in self.criteria:
+            sound.is_a(
+                criterion, Criterion, "a criterion", "cohort", "Cohort((ALIVE, STAYED)), of training.tasks.criteria"
+            )
         names = [criterion.name for criterion in self.criteria]
         if len(set(names)) != len(names):
             raise InputError("two criteria have one name", where="cohort", remedy="name each criterion once")
@@ -73,8 +82,10 @@ class Cohort:
         """
         kept = np.ones(len(patient_id), dtype=bool)
         for criterion in self.criteria:
-            stays = np.asarray(criterion.keep(columns), dtype=bool)
-            let_in = {name: int((kept & stays & test(columns)).sum()) for name, test in criterion.rules}
+            where, count = f"cohort, criterion '{criterion.name}'", len(patient_id)
+            stays = criterion.met(columns, count)
+            rules = {name: asked(test, columns, criterion.needs, count, where) for name, test in criterion.rules}
+            let_in = {name: int((kept & stays & met).sum()) for name, met in rules.items()}
             attrition.drop(criterion.name, patient_id, kept & ~stays, kept & stays, let_in)
             kept &= stays
         return kept
@@ -83,9 +94,34 @@ class Cohort:
         """Return the first criterion that one person fails, or None where all hold."""
         columns = {name: np.array([values[name]], dtype=float) for name in self.needs}
         for criterion in self.criteria:
-            if not bool(np.asarray(criterion.keep(columns), dtype=bool)[0]):
+            if not criterion.met(columns, 1)[0]:
                 return criterion
         return None
+
+
+def asked(test: Test, columns: Columns, needs: tuple[str, ...], count: int, where: str) -> np.ndarray:
+    """Return the (count,) answers of a test over the features that it says it needs.
+
+    Raises
+    ------
+    InputError
+        It reads another feature, it fails, or it does not give one boolean a row.
+    """
+    own = {name: columns[name] for name in needs}
+    try:
+        found = np.asarray(test(own))
+    except KeyError as error:
+        name = str(error.args[0]) if error.args else ""
+        remedy = "name in needs every feature that the test reads"
+        raise InputError(
+            f"reads '{name}', which is not in its needs", where=where, given=name, known=needs, remedy=remedy
+        ) from None
+    except Exception as error:
+        raise InputError(f"its test fails: {type(error).__name__}", where=where) from error
+    if found.shape != (count,):
+        remedy = "compare whole columns: lambda c: c['age_years'] >= 18, with & and | instead of and, or"
+        raise InputError("its test does not give one answer a row", where=where, remedy=remedy)
+    return found.astype(bool)
 
 
 def is_true(column: np.ndarray) -> np.ndarray:

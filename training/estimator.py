@@ -26,6 +26,7 @@ FILE = "estimator.py"
 
 def run_estimator(
     data: Labelled,
+    model: Any,
     named: str,
     source: Source,
     overrides: tuple[str, ...] = (),
@@ -35,9 +36,11 @@ def run_estimator(
 
     Parameters
     ----------
+    model
+        What :func:`made` made: an unfitted classifier. It is fitted to a frame of named columns, NaN for
+        null, with the weights where it takes ``sample_weight``.
     named
-        ``module:function``; the function takes nothing and returns an unfitted classifier. It is fitted
-        to a frame of named columns, NaN for null, with the weights where it takes ``sample_weight``.
+        ``module:function`` that made it.
     files
         Texts to keep with the run, by name, beside the function's module.
 
@@ -46,10 +49,9 @@ def run_estimator(
     TooFew
         The task is refused on this lake, or a part holds one class only.
     InputError
-        There is no such function, it makes no classifier, or the fit fails.
+        The fit fails.
     """
     size = judged(data, overrides)
-    model = made(named)
     kind = f"{type(model).__module__.partition('.')[0]}.{type(model).__name__}"
     train, test = data.parts.rows("train"), data.parts.rows("test")
     there = ~np.isnan(data.x[train]).all(axis=0)
@@ -60,7 +62,7 @@ def run_estimator(
         probability = np.asarray(model.predict_proba(frame[test]), dtype=float)[:, 1]
     except Exception as error:
         raise InputError(
-            f"{kind} cannot be fitted: {type(error).__name__}: {str(error).splitlines()[0]}",
+            f"{kind} cannot be fitted: {_first(error)}",
             where=f"--estimator {named}",
             remedy="a null is NaN: impute in a Pipeline, or take a classifier that reads it",
         ) from error
@@ -100,12 +102,12 @@ def _module(named: str) -> str:
 
 
 def made(named: str) -> Any:
-    """Return the classifier that ``module:function`` makes.
+    """Return the classifier that ``module:function`` makes; the function takes nothing.
 
     Raises
     ------
     InputError
-        The module or the function is not there, or it makes no classifier.
+        The module or the function is not there or fails, or it makes no classifier.
     """
     where = f"--estimator {named}"
     module, sign, function = named.partition(":")
@@ -119,12 +121,22 @@ def made(named: str) -> Any:
     except ImportError as error:
         remedy = "the module is looked for in the working folder"
         raise InputError(f"cannot be imported: {error}", where=where, remedy=remedy) from None
+    except Exception as error:
+        raise InputError(f"cannot be imported: {_first(error)}", where=where) from error
     make = getattr(found, function, None)
     if not callable(make):
         known = [name for name, value in vars(found).items() if callable(value) and not name.startswith("_")]
         raise InputError(f"no function '{function}'", where=where, given=function, known=known)
-    model = make()
+    try:
+        model = make()
+    except Exception as error:
+        raise InputError(f"its function fails: {_first(error)}", where=where) from error
     for method in ("fit", "predict_proba", "get_params"):
         if not hasattr(model, method):
             raise InputError(f"what it makes has no {method}", where=where, remedy="return a scikit-learn classifier")
     return model
+
+
+def _first(error: Exception) -> str:
+    """Return the kind of an error and the first line of what it says."""
+    return ": ".join((type(error).__name__, *str(error).splitlines()[:1]))

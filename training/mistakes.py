@@ -10,9 +10,11 @@ import numpy as np
 from features.derived import Derived
 from features.errors import InputError
 from features.group import FeatureGroup
+from features.params import general
 from features.plan import compile_plan
 from training.attrition import Attrition
 from training.followup import final
+from training.models.published import over_catalogue
 from training.task import Task
 
 if TYPE_CHECKING:
@@ -53,6 +55,14 @@ def check(task: Task, declared: tuple[FeatureGroup | Derived, ...]) -> tuple[str
             raise InputError(
                 f"no clinical group '{group}'", where=f"task {task.name}, inputs", given=group, known=groups
             )
+    purposes = general().purposes
+    for purpose in task.purposes:
+        if purpose not in purposes:
+            raise InputError(
+                f"no purpose '{purpose}'", where=f"task {task.name}, purposes", given=purpose, known=purposes
+            )
+    over_catalogue(inputs.scores)
+    _tried(task)
     found = inputs.names(spec, task.purposes)
     if not found and task.kind != "rule":
         raise InputError(
@@ -60,7 +70,26 @@ def check(task: Task, declared: tuple[FeatureGroup | Derived, ...]) -> tuple[str
             where=f"task {task.name}, inputs",
             remedy="name other clinical_groups or purposes",
         )
+    if task.kind in ("churn", "incident") and not inputs.there(found)[0]:
+        raise InputError(
+            "core names no feature that its models may read: the logistic candidate would have none",
+            where=f"task {task.name}, inputs",
+            remedy="name the few most important features in core, of its clinical groups and purposes",
+        )
     return found
+
+
+def _tried(task: Task) -> None:
+    """Ask every criterion, and every finding of a rule, about two rows of nulls: a test that cannot be asked shows."""
+    nulls = {name: np.full(2, np.nan) for name in (*task.cohort.needs, *(task.rule.needs if task.rule else ()))}
+    log = Attrition()
+    log.start("two rows of nulls", np.array(["a", "b"]))
+    try:
+        task.cohort.apply(nulls, np.array(["a", "b"]), log)
+        if task.rule:
+            task.rule.met(nulls)
+    except InputError as error:
+        raise InputError(str(error), where=f"task {task.name}") from error
 
 
 def empty(task: Task, attrition: Attrition, without: Mapping[str, tuple[str, ...]] | None = None) -> InputError:

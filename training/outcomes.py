@@ -15,6 +15,7 @@ import numpy as np
 from features.errors import InputError
 from features.instants import DAY
 from features.params import general, section
+from training.at import instants
 from training.attrition import Attrition
 from training.censoring import weights
 from training.evaluate import EvaluationValues, Figure, figures
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from features.lake import Lake
+    from training.task import Task
 
 NEEDED = ("patient_id", "at", "task", "probability")
 SHOWN = ("auroc", "slope", "intercept", "oe", "brier")
@@ -45,7 +47,21 @@ class Month:
     figures: dict[str, Figure]
 
 
-def outcomes(scores: pd.DataFrame, lake: Lake, overrides: tuple[str, ...] = ()) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Added:
+    """What came of a file of scores: figures by month, and how many scores are of patients the lake does not know."""
+
+    months: tuple[Month, ...]
+    unknown: int
+
+
+def outcomes(
+    scores: pd.DataFrame,
+    lake: Lake,
+    overrides: tuple[str, ...] = (),
+    files: tuple[str, ...] = (),
+    where: str = "scores",
+) -> pd.DataFrame:
     """Return the scores with ``label`` and ``weight`` added.
 
     Parameters
@@ -55,32 +71,36 @@ def outcomes(scores: pd.DataFrame, lake: Lake, overrides: tuple[str, ...] = ()) 
         probability; refused ones have no label.
     lake
         What happened since.
+    files
+        Python files that declare tasks of the scores, as ``training run`` takes them.
+    where
+        What the scores are called in an error.
 
     Returns
     -------
     pandas.DataFrame
-        ``label`` 1.0, 0.0 or null (open, refused, not asked of landmarks, or left out by the outcome's
-        own rules); ``weight`` one over the probability of being followed so long, 0 where lost.
+        ``label`` 1.0, 0.0 or null (open, refused, not asked of landmarks, of a patient whom the lake does
+        not know, or left out by the outcome's own rules); ``weight`` one over the
+        probability of being followed so long, 0 where lost.
 
     Raises
     ------
     InputError
-        A column is missing, or a task is unknown.
+        A column is missing, a time cannot be read, or a task is unknown.
     """
-    import pandas as pd
-
     for name in NEEDED:
         if name not in scores.columns:
-            raise InputError(f"no column '{name}'", where="scores", given=name, known=tuple(scores.columns))
+            raise InputError(f"no column '{name}'", where=where, given=name, known=tuple(map(str, scores.columns)))
     split = section("split", SplitValues, overrides)
-    end = span(lake).end
-    at = pd.to_datetime(scores["at"], utc=True).astype("datetime64[us, UTC]").astype("int64").to_numpy()
+    at = instants(scores["at"], where)
+    declared = {each.name: each for each in (task_named(file, overrides) for file in files)}
+    end, known_of = span(lake).end, known(scores, lake)
     label, weight = np.full(len(scores), np.nan), np.full(len(scores), np.nan)
-    scored = scores["probability"].notna().to_numpy()
+    scored = scores["probability"].notna().to_numpy() & known_of
     names = scores["task"].astype(str).to_numpy()
     patient = scores["patient_id"].astype(str).to_numpy()
     for name in np.unique(names):
-        task = task_named(str(name), overrides)
+        task: Task = declared.get(str(name)) or task_named(str(name), overrides)
         if not isinstance(task.outcome, FollowedOutcome):
             continue
         closed = scored & (names == name) & (at + (task.horizon_days + split.reporting_lag_days) * DAY <= end)
@@ -92,11 +112,16 @@ def outcomes(scores: pd.DataFrame, lake: Lake, overrides: tuple[str, ...] = ()) 
         log.start("closed scores", patient[order])
         followed = Followup(lake, patient[order], at[order])
         found = task.outcome.label(followed, log, task.horizon_days, task.time.washout_days)
-        known = ~np.isnan(found.y)
-        weighed = weights(found.days[known], found.ended[known], split.least_followed).weight
-        label[order[known]] = np.where(weighed > 0, found.y[known], np.nan)
-        weight[order[known]] = weighed
+        asked = ~np.isnan(found.y)
+        weighed = weights(found.days[asked], found.ended[asked], split.least_followed).weight
+        label[order[asked]] = np.where(weighed > 0, found.y[asked], np.nan)
+        weight[order[asked]] = weighed
     return scores.assign(label=label, weight=weight)
+
+
+def known(scores: pd.DataFrame, lake: Lake) -> np.ndarray:
+    """Return the (n,) mask of scores whose patient the lake knows: nobody can say what became of the others."""
+    return scores["patient_id"].astype(str).isin(lake.patients().astype(str)).to_numpy(dtype=bool)
 
 
 def by_month(labelled: pd.DataFrame, overrides: tuple[str, ...] = ()) -> tuple[Month, ...]:
@@ -104,7 +129,8 @@ def by_month(labelled: pd.DataFrame, overrides: tuple[str, ...] = ()) -> tuple[M
     import pandas as pd
 
     values = section("evaluation", EvaluationValues, overrides)
-    month = pd.to_datetime(labelled["at"], utc=True).dt.tz_convert(general().timezone).dt.strftime("%Y-%m")
+    at = pd.to_datetime(instants(labelled["at"], "scores"), unit="us", utc=True)
+    month = pd.Series(at.tz_convert(general().timezone).strftime("%Y-%m"), index=labelled.index)
     found = []
     for (task, when), rows in labelled.groupby([labelled["task"].astype(str), month]):
         closed = rows[(rows["weight"] > 0) & rows["label"].notna()]
@@ -119,8 +145,19 @@ def by_month(labelled: pd.DataFrame, overrides: tuple[str, ...] = ()) -> tuple[M
     return tuple(found)
 
 
-def add_outcomes(file: Path, lake: Lake, out: Path | None = None, overrides: tuple[str, ...] = ()) -> tuple[Month, ...]:
+def add_outcomes(
+    file: Path,
+    lake: Lake,
+    out: Path | None = None,
+    overrides: tuple[str, ...] = (),
+    files: tuple[str, ...] = (),
+) -> Added:
     """Add label and weight to a file of scores, whole or not at all, and return the figures by month.
+
+    Parameters
+    ----------
+    files
+        Python files that declare tasks of the scores.
 
     Raises
     ------
@@ -133,9 +170,9 @@ def add_outcomes(file: Path, lake: Lake, out: Path | None = None, overrides: tup
         scores = pd.read_parquet(file)
     except (OSError, ValueError):
         raise InputError("cannot be read as Parquet", where=file.name, remedy="give scores.parquet") from None
-    labelled = outcomes(scores, lake, overrides)
+    labelled = outcomes(scores, lake, overrides, files, file.name)
     place = out or file
     fresh = place.with_name(place.name + ".new")
     labelled.to_parquet(fresh, index=False)
     fresh.replace(place)
-    return by_month(labelled, overrides)
+    return Added(by_month(labelled, overrides), int((~known(scores, lake)).sum()))

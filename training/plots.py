@@ -15,32 +15,35 @@ SMALL = 10
 INK, BAND, SOFT = "#1c4e80", "#a9c4de", "#7a8896"
 
 
-def plots(trust: Mapping[str, Any]) -> list[str]:
-    """Return the curves of calibration, net benefit and learning, and what lists gain, those that there are, as SVG."""
+def plots(trust: Mapping[str, Any]) -> dict[str, str]:
+    """Return the curves of calibration, net benefit and learning, and what lists gain, as SVG by name.
+
+    Those that the assessment holds nothing for are left out.
+    """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     drawn = (
-        ("ranking", _methods),
-        ("ranking", _parts),
-        ("calibration_curve", _calibration),
-        ("decision_curve", _decision),
-        ("learning_curve", _learning),
+        ("methods", "ranking", _methods),
+        ("parts", "ranking", _parts),
+        ("calibration", "calibration_curve", _calibration),
+        ("net_benefit", "decision_curve", _decision),
+        ("learning", "learning_curve", _learning),
     )
-    found = []
+    found = {}
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "carepath", "font.size": 9}):
-        for name, draw in drawn:
-            if not trust.get(name):
+        for name, section, draw in drawn:
+            if not trust.get(section):
                 continue
             figure = Figure(figsize=(4.8, 3.6), layout="constrained")
             axes = figure.add_subplot()
-            draw(axes, trust[name])
+            draw(axes, trust[section])
             axes.spines[["top", "right"]].set_visible(False)
             out = io.StringIO()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # a page's own fonts draw the text
                 figure.savefig(out, format="svg", metadata={"Date": None})
-            found.append(out.getvalue()[out.getvalue().index("<svg") :])
+            found[name] = out.getvalue()[out.getvalue().index("<svg") :]
     return found
 
 

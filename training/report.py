@@ -13,7 +13,12 @@ TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 
 def report(
-    card: Mapping[str, Any], trust: Mapping[str, Any], gates: Sequence[Gate], figures: Mapping[str, float], version: str
+    card: Mapping[str, Any],
+    trust: Mapping[str, Any],
+    gates: Sequence[Gate],
+    figures: Mapping[str, float],
+    version: str,
+    plots: Mapping[str, str],
 ) -> str:
     """Return the page as HTML.
 
@@ -27,10 +32,12 @@ def report(
         As ``propose`` will apply them.
     figures
         ``test_auroc`` and so on; those of groups stand in the table of groups.
+    plots
+        As ``training.plots`` draws them.
     """
     from jinja2 import Environment, StrictUndefined
 
-    from training.plots import SMALL, plots
+    from training.plots import SMALL
 
     page = Environment(autoescape=True, undefined=StrictUndefined).from_string(TEMPLATE.read_text(encoding="utf-8"))
     rows = [
@@ -43,7 +50,7 @@ def report(
         trust={"fairness": [], "shuffled": None, "stability": None, "intervals": None, "ranking": None, **trust},
         gates=gates,
         figures=rows,
-        plots=plots(trust),
+        plots=list(plots.values()),
         version=version,
         shown=_shown,
         counts=("events",),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.errors import InputError
-from training.cohort import Columns, Test
+from training.cohort import Columns, Test, asked
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,11 @@ class Finding:
     zh: str
     en: str
 
+    def met(self, columns: Columns) -> np.ndarray:
+        """Return the (n,) rows that meet it."""
+        count = len(next(iter(columns.values()), np.empty(0)))
+        return asked(self.test, columns, self.needs, count, f"rule, finding '{self.name}'")
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -52,9 +57,9 @@ class Rule:
 
     def met(self, columns: Columns) -> np.ndarray:
         """Return the (n,) rows that meet the rule."""
-        return np.logical_or.reduce([np.asarray(finding.test(columns), dtype=bool) for finding in self.findings])
+        return np.logical_or.reduce([finding.met(columns) for finding in self.findings])
 
     def reasons(self, values: Mapping[str, float]) -> tuple[Finding, ...]:
         """Return the findings that one person meets."""
         columns = {name: np.array([values[name]], dtype=float) for name in self.needs}
-        return tuple(each for each in self.findings if bool(np.asarray(each.test(columns), dtype=bool)[0]))
+        return tuple(each for each in self.findings if each.met(columns)[0])

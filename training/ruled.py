@@ -41,7 +41,7 @@ def run_rule(task: Task, lake: Lake) -> Trained:
     eligible = {name: column[kept] for name, column in columns.items()}
     met = task.rule.met(eligible)
     figures = {"eligible": float(kept.sum()), "met": float(met.sum()), "met_share": float(met.mean())}
-    by = ", ".join(f"{each.name}: {int(each.test(eligible).sum()):,}" for each in task.rule.findings)
+    by = ", ".join(f"{each.name}: {int(each.met(eligible).sum()):,}" for each in task.rule.findings)
     notes = (
         f"{task.rule.source}; not a model: nothing was fitted or registered, and nothing can be proposed",
         f"{int(met.sum()):,} of {int(kept.sum()):,} eligible patients meet it ({by})",

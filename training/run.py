@@ -14,6 +14,7 @@ from training.card import card
 from training.fitted import Fitted
 from training.gates import gates
 from training.plain import plain, text
+from training.plots import plots
 from training.report import report
 from training.task import Task
 from training.tasks import task as task_named
@@ -69,16 +70,20 @@ def run(
     Raises
     ------
     InputError
-        An unknown task, a lake that cannot serve it, too few patients (the numbers are named).
+        An unknown task, a lake that cannot serve it, too few patients (the numbers are named), a store
+        of runs that does not answer.
     """
     task = task_named(name, overrides)
-    _takes(task, {"--estimator": estimator, "--trials": trials}, sample)
+    _takes(task, {"--estimator": estimator, "--trials": trials, "--storage": storage, "--study": study}, sample)
     kept = {FILE: text_of(name)} if text_of(name) else {}
     if task.kind == "prevalent":
+        from features.sources.nhanes import NAME, manifest
         from training.screening import fit_self_test
 
-        fitted = fit_self_test(task, overrides)
-        return record(fitted.keeping(kept), tracking.Source("none", "none"), overrides, sample)
+        tracking.prepare()
+        fitted, files = fit_self_test(task, overrides), manifest()
+        source = tracking.Source(NAME, next(iter(files.values())), files)
+        return record(fitted.keeping(kept), source, overrides, sample)
     if lake is None:
         raise InputError("no lake given", where=f"training run {name}", remedy="add --lake FOLDER")
     from features.lake import Lake
@@ -88,6 +93,15 @@ def run(
         from training.ruled import run_rule
 
         return run_rule(task, opened)
+    if trials:
+        from training.tune import Search, kept_in
+
+        kept_in(Search(trials, storage, study))
+    if estimator:
+        from training.estimator import made, run_estimator
+
+        model = made(estimator)
+    tracking.prepare()
     source = tracking.Source(lake.resolve().name, opened.digest, opened.manifest, path=str(lake.resolve()))
     if task.kind == "affinity":
         from training.affinity.learn import fit_affinity
@@ -101,9 +115,7 @@ def run(
     try:
         data = labelled(task, opened, overrides, sample)
         if estimator:
-            from training.estimator import run_estimator
-
-            return run_estimator(data, estimator, source, overrides, kept)
+            return run_estimator(data, model, estimator, source, overrides, kept)
         fitted = fit(data, overrides, trials, storage, study).keeping(kept)
     except InputError as refusal:
         if hasattr(refusal, "attrition"):
@@ -114,12 +126,20 @@ def run(
 
 
 def _takes(task: Task, options: dict[str, object], sample: float) -> None:
-    """Refuse a share that is none, and an option that only tasks of landmarks take."""
+    """Refuse a share that is none, and an option that would do nothing here."""
     if not 0 < sample <= 1:
         raise InputError("is no share of the patients", where=f"--sample {sample:g}", remedy="0.05, say")
+    where = f"training run {task.name}"
+    if sample < 1 and task.kind in ("prevalent", "rule"):
+        raise InputError("takes no --sample", where=where, remedy="leave it out: what it reads is small")
     for option, given in options.items():
         if given and task.kind not in ("churn", "incident"):
-            raise InputError(f"takes no {option}", where=f"training run {task.name}", remedy="leave it out")
+            raise InputError(f"takes no {option}", where=where, remedy="leave it out")
+        if given and option in ("--storage", "--study") and not options["--trials"]:
+            raise InputError(f"{option} does nothing without trials", where=where, remedy="add --trials 50")
+    if options["--estimator"] and options["--trials"]:
+        remedy = "trials are settings of LightGBM: leave one out"
+        raise InputError("--estimator takes no --trials", where=where, remedy=remedy)
 
 
 def record(
@@ -152,6 +172,7 @@ def record(
         "sample_size": str(fitted.population.get("sample_size", "")),
     }
     judged = gates(figures, tags, bool(scorer.used), trust)
+    drawn = plots(trust)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "artefact"
         beside = {**fitted.files, **(assessment.files if assessment else {}), **_own_files()}
@@ -170,7 +191,8 @@ def record(
                 {
                     "card.json": text(told),
                     "evaluation.json": text({"figures": figures, **trust}),
-                    "report.html": report(told, trust, judged, figures, code_version()),
+                    "report.html": report(told, trust, judged, figures, code_version(), drawn),
+                    **{f"plots/{name}.svg": svg for name, svg in drawn.items()},
                     "attrition.json": text(list(fitted.attrition)),
                     "data_manifest.json": text(source.manifest),
                     "vector_spec.json": scorer.spec.to_json(),

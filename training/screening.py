@@ -13,6 +13,7 @@ from features.params import section
 from features.progress import track
 from features.vector import Feature, VectorSpec
 from training import held_out, measures
+from training.attrition import Attrition
 from training.calibrate import affine, sigmoid
 from training.candidates import linear, parameters, trees
 from training.crossfold import crossfold
@@ -66,6 +67,29 @@ def people(table: pd.DataFrame, names: tuple[str, ...], outcome: ExaminedOutcome
         outcome.found(chosen).astype(np.float64),
         chosen["seqn"].to_numpy(dtype=str),
     )
+
+
+def left_out(table: pd.DataFrame, task: Task, outcome: ExaminedOutcome) -> Attrition:
+    """Return who of the examined people is not learnt from, and why.
+
+    Each criterion of the cohort that the table can answer is a step; the last one is of those of whom
+    the outcome is not known.
+    """
+    person, log = table["seqn"].to_numpy(dtype=str), Attrition()
+    log.start("people examined", person)
+    asked, kept = outcome.asked(table), np.ones(len(table), dtype=bool)
+    told = {"0": 0.0, "1": 1.0, "Borderline": 1.0}
+    answers = table.assign(told_diabetes=table["told_diabetes"].map(told))
+    for criterion in task.cohort.criteria:
+        if not set(criterion.needs) <= set(answers.columns):
+            log.note(f"{criterion.name}: not in the table, nobody left out")
+            continue
+        columns = {name: answers[name].to_numpy(dtype=np.float64) for name in criterion.needs}
+        out = kept & ~asked & ~criterion.met(columns, len(person))
+        kept &= ~out
+        log.drop(criterion.name, person, out, kept)
+    log.drop(f"the answer is known: {outcome.population}", person, kept & ~asked, asked)
+    return log
 
 
 @dataclass(frozen=True)
@@ -189,6 +213,7 @@ def fit_self_test(task: Task, overrides: tuple[str, ...] = ()) -> Fitted:
     evaluation = section("evaluation", EvaluationValues, overrides)
     table, names = frame(), task.inputs.core
     given = people(table, names, task.outcome)
+    log = left_out(table, task, task.outcome)
     size = sample_size(len(given.y), int(given.y.sum()), parameters(task.inputs, names, values, given.x))
     published = tuple(score for score in SCORES if score.name in task.inputs.scores)
     among = {
@@ -240,6 +265,7 @@ def fit_self_test(task: Task, overrides: tuple[str, ...] = ()) -> Fitted:
         model={"kind": scorer.kind, "choice": text, "calibration": {"a": a, "b": b}, "bands": list(scorer.bands)},
         figures=flat(told) | {"test_events": float(given.y.sum())} | dict(asked.figures),
         parameters={"seed": values.seed, "repeats": REPEATS, "folds": FOLDS, "winner": scorer.kind},
+        attrition=tuple(log.rows()),
         notes=(
             text,
             "with_ethnicity_prediabetes: the same with ethnicity and 'told of prediabetes', reported and never served",

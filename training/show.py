@@ -11,7 +11,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from training.evaluate import Figure
-    from training.outcomes import Month
+    from training.outcomes import Added
     from training.proposal import Proposal
     from training.public.judged import Judged
     from training.run import Trained
@@ -76,13 +76,16 @@ def show_proposal(made: Proposal, file: Path) -> None:
     Console().print(f"wrote {file}", highlight=False)
 
 
-def show_months(months: tuple[Month, ...]) -> None:
-    """Print the figures of scores by task and month."""
+def show_outcomes(added: Added) -> None:
+    """Print the figures of scores by task and month, and how many scores have no patient in the lake."""
     table = Table("task", "month", "scores", "closed", "events", "AUROC", "slope", "O:E", title_justify="left")
-    for each in months:
+    for each in added.months:
         shown = (_interval(each.figures.get(name)) for name in ("auroc", "slope", "oe"))
         table.add_row(each.task, each.month, f"{each.scores:,}", f"{each.closed:,}", f"{each.events:,}", *shown)
     Console(width=None if Console().is_terminal else 140).print(table)
+    if added.unknown:
+        told = f"{added.unknown:,} scores are of patients whom the lake does not know: no label and no weight"
+        Console().print(told, highlight=False)
 
 
 def show_backtest(metrics: Mapping[str, Any]) -> None:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from features.derived import Derived
 from features.errors import InputError
 from features.group import FeatureGroup
 from features.groups import MATERIAL
 from features.vector import VectorSpec
+from training import sound
 from training.cohort import Cohort
-from training.outcome import Outcome
+from training.outcome import ExaminedOutcome, FollowedOutcome, Outcome
 from training.questionnaire import Questionnaire
 from training.rule import Rule
 
 Direction = Literal["up", "down"]
+Kind = Literal["churn", "incident", "prevalent", "affinity", "rule"]
+Landmarks = Literal["month_ends", "discharges"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class TimeAtRisk:
     lookback_days: int = 365
 
     def __post_init__(self) -> None:
+        for name in ("horizon_days", "washout_days", "lookback_days"):
+            sound.days(getattr(self, name), name, "time at risk")
         if not 0 <= self.washout_days <= self.horizon_days or self.lookback_days < 0:
             raise InputError("the times do not fit", where="time at risk", remedy="0 <= washout <= horizon")
 
@@ -79,6 +84,23 @@ class Inputs:
     scores: tuple[str, ...] = ()
     rhythm: bool = False
     rfm: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("clinical_groups", "core", "left_out", "scores", "rfm"):
+            sound.texts(getattr(self, name), name, "inputs")
+        for pair in self.crosses:
+            sound.texts(pair, "a pair of crosses", "inputs")
+            if len(pair) != 2:
+                raise InputError("a cross is no pair of features", where="inputs", remedy='crosses=(("a", "b"),)')
+        for name in ("monotone", "protected", "baselines"):
+            sound.is_a(getattr(self, name), Mapping, name, "inputs", f'{name}={{"feature": ...}}')
+        for feature, direction in self.monotone.items():
+            sound.one_of(direction, get_args(Direction), "direction", f"inputs, monotone {feature}")
+        for name, baseline in self.baselines.items():
+            sound.texts(baseline, f"baseline {name}", "inputs")
+            if len(baseline) != 2:
+                raise InputError(f"baseline {name} is no feature and direction", where="inputs", remedy='("a", "up")')
+            sound.one_of(baseline[1], get_args(Direction), "direction", f"inputs, baseline {name}")
 
     def there(self, names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
         """Return of the core, and of the crosses, those whose features are among these."""
@@ -132,7 +154,7 @@ class Task:
     """
 
     name: str
-    kind: Literal["churn", "incident", "prevalent", "affinity", "rule"]
+    kind: Kind
     zh: str
     en: str
     purposes: tuple[str, ...]
@@ -142,14 +164,34 @@ class Task:
     outcome: Outcome
     own: tuple[FeatureGroup | Derived, ...] = ()
     questionnaire: Questionnaire | None = None
-    landmarks: Literal["month_ends", "discharges"] = "month_ends"
+    landmarks: Landmarks = "month_ends"
     rule: Rule | None = None
 
     def __post_init__(self) -> None:
+        sound.name(self.name, f"task '{self.name}'")
+        where = f"task {self.name}"
+        sound.one_of(self.kind, get_args(Kind), "kind", where)
+        sound.one_of(self.landmarks, get_args(Landmarks), "kind of landmarks", where)
+        sound.texts(self.purposes, "purposes", where)
         if not self.purposes:
-            raise InputError(
-                "no purpose", where=f"task {self.name}", remedy="name the purposes that it may be asked for"
-            )
+            raise InputError("no purpose", where=where, remedy="name the purposes that it may be asked for")
+        sound.is_a(self.time, TimeAtRisk, "time", where, "time=TimeAtRisk(horizon_days=60)")
+        sound.is_a(self.inputs, Inputs, "inputs", where, "inputs=Inputs(clinical_groups=..., core=...)")
+        sound.is_a(self.cohort, Cohort, "cohort", where, "cohort=Cohort((ALIVE, STAYED))")
+        sound.is_a(self.own, (tuple, list), "own", where, "own=(my_group,)")
+        for each in self.own:
+            sound.is_a(each, (FeatureGroup, Derived), "own", where, "own=(my_group,), of @feature_group or @derived")
+        if self.kind in ("churn", "incident"):
+            remedy = "outcome=NoContact(), or another of training.outcome that has label()"
+            sound.is_a(self.outcome, FollowedOutcome, "outcome", where, remedy)
+        if self.kind == "prevalent":
+            remedy = "outcome=UndiagnosedDiabetes(), or another that has asked() and found()"
+            sound.is_a(self.outcome, ExaminedOutcome, "outcome", where, remedy)
+            sound.is_a(self.questionnaire, Questionnaire, "questionnaire", where, "questionnaire=Questionnaire(...)")
+        if self.kind == "rule":
+            sound.is_a(self.rule, Rule, "rule", where, "rule=Rule(...)")
+        if self.kind in ("churn", "incident", "affinity") and not self.time.horizon_days:
+            raise InputError("a horizon of 0 days holds no outcome", where=where, remedy="horizon_days=60, say")
 
     @property
     def horizon_days(self) -> int:

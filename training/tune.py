@@ -8,9 +8,11 @@ coarsely (:data:`BINS`, half the time a tree); the model that is kept is fitted 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +37,7 @@ BINS = 63
 SURE = 2.0
 """Standard errors, paired by row, from which a trial is surely behind the best and is given up."""
 COST = "trees x leaves"
+SETTINGS = ": rounds, patience, seed, clip, folds and the like are not searched, and must stay"
 SEARCHED = ("num_leaves", "learning_rate", "min_data_in_leaf", "lambda_l2", "feature_fraction")
 
 
@@ -99,6 +102,7 @@ class Rows:
         told = hashlib.sha256(repr((self.names, sorted(self.monotone.items()))).encode())
         for array in (self.x, self.y, self.weight, self.at):
             told.update(np.ascontiguousarray(array).tobytes())
+        told.update("\n".join(self.patient_id.astype(str)).encode())
         return told.hexdigest()[:16]
 
 
@@ -115,7 +119,7 @@ def tuned(rows: Rows, values: ModelValues, search: Search, budget: int) -> Tuned
     Raises
     ------
     InputError
-        The study holds trials of other data, or no trial stayed within the budget.
+        The study holds trials of other data or settings, or no trial stayed within the budget.
     """
     import optuna
 
@@ -131,33 +135,74 @@ def tuned(rows: Rows, values: ModelValues, search: Search, budget: int) -> Tuned
     return _won(study, values)
 
 
+def kept_in(search: Search) -> Any:
+    """Open where the trials are kept; None for memory.
+
+    Raises
+    ------
+    InputError
+        It cannot be opened; its password is not repeated.
+    """
+    if not search.storage:
+        return None
+    from optuna.storages import JournalStorage, get_storage
+    from optuna.storages.journal import JournalFileBackend
+
+    try:
+        if "://" in search.storage:
+            return get_storage(search.storage)
+        file = Path(search.storage)
+        with file.open("ab"):
+            return JournalStorage(JournalFileBackend(str(file)))
+    except Exception as error:
+        scheme, sign, rest = search.storage.partition("://")
+        raise InputError(
+            f"cannot be opened: {type(error).__name__}",
+            where=f"--storage {scheme}{sign}{rest.rpartition('@')[2]}",
+            remedy="sqlite:///FILE, postgresql://..., or a file in a folder that is there",
+        ) from None
+
+
 def _study(search: Search, rows: Rows, values: ModelValues) -> optuna.Study:
     """Open the study; trials that an interruption left running are given up."""
     import optuna
     from optuna.trial import TrialState
 
-    storage: Any = None
-    if search.storage:
-        storage = search.storage
-        if "://" not in storage:
-            from optuna.storages import JournalStorage
-            from optuna.storages.journal import JournalFileBackend
-
-            storage = JournalStorage(JournalFileBackend(search.storage))
     study = optuna.create_study(
-        storage=storage,
+        storage=kept_in(search),
         study_name=search.study or None,
         load_if_exists=True,
         pruner=optuna.pruners.NopPruner(),
     )
     before = len(study.trials)
     study.sampler = optuna.samplers.TPESampler(seed=values.seed + before)
-    if study.user_attrs.setdefault("data", rows.digest) != rows.digest:
-        raise InputError("the study holds trials of other data", where=f"--study {search.study}", remedy="name another")
-    study.set_user_attr("data", rows.digest)
+    whose = {"data": rows.digest, "settings": _settings(values, rows)}
+    for name, ours in whose.items():
+        if before and study.user_attrs.get(name) != ours:
+            what = f"the study holds trials of other {name}{SETTINGS if name == 'settings' else ''}"
+            raise InputError(what, where=f"--study {search.study}", remedy="name another")
+        study.set_user_attr(name, ours)
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
     return study
+
+
+def _settings(values: ModelValues, rows: Rows) -> str:
+    """Return what makes losses comparable beside the data: the settings that are not searched, and the folds.
+
+    The seed is among them: of its draws the held-out patients that stop the boosting. The first
+    trial alone holds the searched settings of params.yaml.
+    """
+    own = {name: value for name, value in values.lightgbm.model_dump().items() if name not in SEARCHED}
+    folds = hashlib.sha256()
+    for train, test in _folds(rows):
+        folds.update(train.tobytes() + b"tested on" + test.tobytes())
+    told = {**own, "seed": values.seed, "clip": values.clip, "bins": BINS, "folds": folds.hexdigest()[:16]}
+    return json.dumps(told, sort_keys=True)
+
+
+def _folds(rows: Rows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    return Folds(rows.patient_id, rows.at, rows.horizon_days, FOLDS).split()
 
 
 class _Objective:
@@ -181,8 +226,7 @@ class _Objective:
             params=self.fixed,
             free_raw_data=False,
         ).construct()
-        folds = Folds(rows.patient_id, rows.at, rows.horizon_days, FOLDS)
-        places = [(train, test) for train, test in folds.split() if len(np.unique(rows.y[train])) == 2 and len(test)]
+        places = [(train, test) for train, test in _folds(rows) if len(np.unique(rows.y[train])) == 2 and len(test)]
         self.folds: list[tuple[lightgbm.Dataset, lightgbm.Dataset, np.ndarray]] = [
             (whole.subset(train.tolist()).construct(), whole.subset(test.tolist()).construct(), test)
             for train, test in places

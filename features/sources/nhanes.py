@@ -6,6 +6,7 @@ from the source. The files give no examination date: all facts stand at the end 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent / "data" / "nhanes"
 FILE = "NHANES_data_2017-2018.tsv.gz"
+NAME = "NHANES 2017-2018"
 EXAMINED = "2018-12-31"
 
 _HEALTH = {"Excellent": 0.0, "Very good": 1.0, "Good": 2.0, "Fair or": 3.0, "Poor?": 4.0}
@@ -88,6 +90,12 @@ def frame(folder: Path = FOLDER) -> pd.DataFrame:
         return _clean(raw)
     except KeyError as error:
         raise InputError(f"column {error} is missing", where=path.name) from None
+
+
+def manifest(folder: Path = FOLDER) -> dict[str, str]:
+    """Return the data file and the SHA-256 of its bytes: what a run of ``frame`` was made of."""
+    with (folder / FILE).open("rb") as stream:
+        return {FILE: hashlib.file_digest(stream, "sha256").hexdigest()}
 
 
 def undiagnosed(people: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -116,6 +119,16 @@ def test_approve_and_rollback_under_load(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="no version before"):
         production.rollback(ledger, hospital.home, "churn_90d", "compliance")
     ledger.close()
+
+
+def test_the_history_of_a_task_that_was_never_approved_is_empty_and_says_so(tmp_path: Path, project: Path) -> None:
+    ledger = Ledger(tmp_path / "home" / "ledger.db")
+    assert production.history(ledger, "churn_90d") == []
+    ledger.close()
+    command = [sys.executable, "-m", "serving", "history", "churn_90d", "--home", str(tmp_path / "home")]
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'runs.db'}"}
+    told = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    assert told.returncode == 0 and "no version of 'churn_90d' was ever approved" in told.stdout, told.stderr
 
 
 def test_a_challenger_is_recorded_and_never_answered(tmp_path: Path) -> None:

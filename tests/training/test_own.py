@@ -13,7 +13,7 @@ from training.estimator import made
 from training.labelled import labelled
 from training.proposal import propose
 from training.run import run
-from training.tasks import task
+from training.tasks import task, tasks
 
 QUICK = ("models.lightgbm.rounds=30", "evaluation.replicates=60")
 MY_TASK = '''
@@ -102,6 +102,20 @@ def test_the_gout_of_the_documentation_is_two_tasks(hospital, lake):
     assert task("silent_60d").name == "silent_60d"
     data = labelled("gout_12m", lake)
     assert "uric_acid_last_12m" in data.spec.names and data.y.sum() == 0
+
+
+def test_one_wrong_entry_of_the_hospital_is_named_and_stops_no_other_task(hospital, tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    shutil.copytree(hospital, other)
+    (other / "params.yaml").write_text(GOUT.replace("[urate_lowering]", "[urate_lowring]"), encoding="utf-8")
+    monkeypatch.setenv("CAREPATH_HOSPITAL", str(other))
+    assert task("copd_12m").name == "copd_12m" and task("silent_60d").name == "silent_60d"
+    wrong = r"hospital params.yaml diseases.gout.exclude_drugs: .*did you mean 'urate_lowering'"
+    for asked in (lambda: task("gout_36m"), tasks):
+        with pytest.raises(InputError, match=wrong):
+            asked()
+    with pytest.raises(InputError, match=r"^params.yaml diseases.copd: time at risk: .*washout"):
+        task("copd_12m", ("diseases.copd.washout_days=4000",))
 
 
 def test_a_disease_may_stand_alone_in_the_hospitals_params(hospital, tmp_path, monkeypatch):

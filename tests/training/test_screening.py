@@ -1,14 +1,19 @@
 """The diabetes self-test on NHANES 2017-2018: the figures of METHODS, and the artefact served."""
 
+import json
+
 import numpy as np
 import pytest
 
-from features.sources.nhanes import frame
+from features.sources.nhanes import frame, manifest
+from training import tracking
 from training.candidates import linear
 from training.evaluate import EvaluationValues
 from training.models.published import NEW_CHINESE
 from training.models.values import model_values
-from training.screening import against, fit_self_test, folded, margins, people
+from training.proposal import propose
+from training.run import run
+from training.screening import against, fit_self_test, folded, left_out, margins, people
 from training.tasks import task
 
 TASK = task("self_test_diabetes")
@@ -18,6 +23,18 @@ def test_the_people_are_those_of_the_plan():
     given = people(frame(), TASK.inputs.core, TASK.outcome)
     assert (len(given.y), int(given.y.sum())) == (4051, 150)
     assert not {"hba1c", "told_prediabetes", "ethnicity", "hdl", "total_cholesterol"} & set(given.names)
+
+
+def test_who_of_the_examined_is_left_out_is_told_step_by_step():
+    table = frame()
+    for asked in (TASK, task("self_test_hypertension")):
+        rows = left_out(table, asked, asked.outcome).rows()
+        assert rows[0]["rows_left"] == len(table) == 8366 and rows[1]["step"] == "age 20 or more"
+        assert rows[0]["rows_left"] - sum(row["rows_out"] for row in rows) == rows[-1]["rows_left"]
+        assert rows[-1]["rows_left"] == int(asked.outcome.asked(table).sum())
+    assert rows[2]["step"] == "never told of hypertension: not in the table, nobody left out"
+    assert left_out(table, TASK, TASK.outcome).rows()[2]["rows_out"] > 500
+    assert [*manifest()] == ["NHANES_data_2017-2018.tsv.gz"]
 
 
 @pytest.mark.slow
@@ -73,3 +90,19 @@ def test_raised_blood_pressure_is_told_in_every_group_of_age_and_sex():
     assert fitted.figures["test_slope_lo"] <= 1 <= fitted.figures["test_slope_hi"]
     assert not [each for each in fitted.sections["fairness"] if each["verdict"] == "block"]
     assert fitted.sections["curvature"]["suffices"]
+
+
+@pytest.mark.slow
+def test_the_run_of_a_self_test_keeps_its_data_its_attrition_and_its_plots(store):
+    made = run("self_test_diabetes", overrides=("evaluation.replicates=60",))
+    kept = {
+        name: json.loads(tracking.fetch(made.task, made.version, name).read_text(encoding="utf-8"))
+        for name in ("data_manifest.json", "attrition.json")
+    }
+    assert kept["data_manifest.json"] == manifest()
+    assert [row["step"] for row in kept["attrition.json"]][1:3] == ["age 20 or more", "never told of diabetes"]
+    assert tracking.version(made.task, made.version).tags["lake_manifest"] == next(iter(manifest().values()))
+    for name in ("calibration", "net_benefit"):
+        drawn = tracking.fetch(made.task, made.version, f"plots/{name}.svg").read_text(encoding="utf-8")
+        assert drawn.startswith("<svg") and drawn in tracking.fetch(made.task, made.version, "report.html").read_text()
+    assert not [gate for gate in propose(made.task, made.version, "author").gates if gate.name == "lake"]

@@ -73,6 +73,14 @@ def test_a_study_goes_on_and_belongs_to_its_data(rows, tmp_path):
     assert len({str(each.parameters) for each in found.trials}) == 4
     with pytest.raises(InputError, match="other data"):
         tuned(replace(rows, y=1 - rows.y), VALUES, Search(5, file, "one"), 10_000)
+    other = model_values(("models.lightgbm.rounds=20", "models.lightgbm.min_data_in_leaf=20"))
+    for values in (other, VALUES.model_copy(update={"seed": VALUES.seed + 1})):
+        with pytest.raises(InputError, match=r"--study one: the study holds trials of other settings: rounds.*another"):
+            tuned(rows, values, Search(5, file, "one"), 10_000)
+    with pytest.raises(InputError, match="other settings"):
+        tuned(replace(rows, horizon_days=30), VALUES, Search(5, file, "one"), 10_000)
+    searched = model_values(("models.lightgbm.rounds=40", "models.lightgbm.num_leaves=9"))
+    assert len(tuned(rows, searched, Search(4, file, "one"), 10_000).trials) == 4  # where the search began is no matter
     with pytest.raises(InputError, match="give both"):
         Search(5, file)
 

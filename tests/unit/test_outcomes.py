@@ -1,12 +1,19 @@
 """Outcomes of scores: null while open, then label and weight, and figures by month."""
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from features.errors import InputError
+from features.instants import moment
 from features.lake import Lake
+from training.at import instants
 from training.outcomes import add_outcomes, by_month, outcomes
+from training.show import show_outcomes
+
+MAY_DAY = pd.Timestamp("2025-05-01T04:00:00", tz="UTC")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +58,7 @@ def test_a_score_has_its_label_once_its_time_is_closed(lake, scores):
 def test_figures_come_by_month_in_the_hospitals_zone_and_the_file_is_replaced_whole(lake, scores, tmp_path):
     file = tmp_path / "scores.parquet"
     scores.to_parquet(file)
-    months = add_outcomes(file, lake)
+    months = add_outcomes(file, lake).months
     assert [each.month for each in months] == ["2025-01", "2025-07", "2025-11"]
     assert months[0].closed == 399 and months[2].closed == 0 and months[2].figures == {}
     assert months[0].figures["auroc"].lo > 0.7 and months[0].figures["oe"].covers(1)
@@ -68,3 +75,60 @@ def test_scores_without_a_column_or_of_an_unknown_task_are_named(lake, scores, t
     (tmp_path / "bad.parquet").write_text("no")
     with pytest.raises(InputError, match=r"bad.parquet"):
         add_outcomes(tmp_path / "bad.parquet", lake)
+
+
+def test_a_patient_whom_the_lake_does_not_know_has_no_label_and_is_counted(lake, scores, tmp_path, capsys):
+    scores["patient_id"] = scores["patient_id"].where(scores["patient_id"] != "p2", "erased")
+    found = outcomes(scores, lake)
+    erased = found[found["patient_id"] == "erased"]
+    assert len(erased) == 3 and erased["label"].isna().all() and erased["weight"].isna().all()
+    assert found[found["patient_id"] == "p4"]["label"].iloc[0] == 1
+    scores.to_parquet(tmp_path / "scores.parquet")
+    added = add_outcomes(tmp_path / "scores.parquet", lake)
+    assert added.unknown == 3 and added.months[0].closed == 398
+    show_outcomes(added)
+    assert "3 scores are of patients whom the lake does not know" in capsys.readouterr().out
+
+
+def visit_at_noon(lake: Lake, folder) -> Lake:
+    """Return the lake with p1 coming at noon of May Day alone, after the first visit."""
+    rows = pd.read_parquet(lake.path / "encounters" / "a.parquet")
+    noon = rows.head(1).assign(patient_id="p1", **dict.fromkeys(("time", "known_at", "end"), MAY_DAY))
+    (folder / "lake" / "encounters").mkdir(parents=True)
+    kept = rows[(rows["patient_id"] != "p1") | (rows["time"] >= pd.Timestamp("2025-12-01", tz="UTC"))]
+    pd.concat([kept, noon]).to_parquet(folder / "lake" / "encounters" / "a.parquet", index=False)
+    return Lake(folder / "lake")
+
+
+def test_a_bare_date_is_the_end_of_its_day_and_a_time_that_is_none_is_not_repeated(lake, scores, tmp_path):
+    given = ["2025-07-31", "2025-07-31T08:00:00+08:00", "2025-07-31 00:00:00", date(2025, 7, 31)]
+    assert [moment(int(each)).hour for each in instants(pd.Series(given, dtype=object), "scores")] == [15, 0, 0, 15]
+    made = scores.assign(at=scores["at"].dt.strftime("%Y-%m-%d"))
+    made = made[made["patient_id"] == "p1"].assign(at="2025-05-01", probability=0.5)
+    morning = outcomes(made.assign(at="2025-05-01T00:00:00+00:00"), visit_at_noon(lake, tmp_path))
+    assert morning["label"].tolist() == [0.0] * 3  # who came at noon had not come yet in the morning
+    assert outcomes(made, Lake(tmp_path / "lake"))["label"].tolist() == [1.0] * 3  # and had, when the day was over
+    file = tmp_path / "scores.parquet"
+    made.assign(at="the 3rd of Smith").to_parquet(file)
+    with pytest.raises(InputError, match=r"scores.parquet, column at: 3 of 3 values are no times") as caught:
+        add_outcomes(file, lake)
+    assert "Smith" not in str(caught.value)
+    made.assign(at=None).to_parquet(file)
+    with pytest.raises(InputError, match=r"column at: 3 of 3 values are null"):
+        add_outcomes(file, lake)
+
+
+OWN = """
+from dataclasses import replace
+from training.tasks import churn
+SILENT = replace(churn.CHURN_90D, name="silent_90d")
+"""
+
+
+def test_a_task_of_a_file_is_named_as_in_run(lake, scores, tmp_path):
+    (tmp_path / "my_task.py").write_text(OWN, encoding="utf-8")
+    own = scores.assign(task="silent_90d")
+    with pytest.raises(InputError, match="no task 'silent_90d'"):
+        outcomes(own, lake)
+    found = outcomes(own, lake, files=(str(tmp_path / "my_task.py"),))
+    assert found["label"].equals(outcomes(scores, lake)["label"])

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict, Field, field_validator
+from typing import Any
+
+from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from features.codes import codelist
+from features.errors import InputError
 from features.group import FeatureGroup
 from features.groups.eligibility import PURPOSES, WHY
 from features.history import Reduction, Selection
-from features.params import Values
+from features.params import Values, mistake, origin
 from training.cohort import Cohort
 from training.outcome import FirstDiagnosis
 from training.task import Direction, Inputs, Task, TimeAtRisk
@@ -75,15 +78,41 @@ class DiseaseValues(Values):
     def _known(cls, name: str) -> str:
         return codelist(name).name
 
+    @field_validator("exclude_drugs", "exclude_labs")
+    @classmethod
+    def _all_known(cls, names: Any) -> Any:
+        for name in names:
+            codelist(name)
+        return names
+
 
 class DiseasesValues(Values):
-    """Section ``diseases`` of params.yaml: an entry for every disease, by name."""
+    """Section ``diseases`` of params.yaml: entries by name, each read when its tasks are made."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
-    __pydantic_extra__: dict[str, DiseaseValues]
+    __pydantic_extra__: dict[str, Any]
 
-    def entries(self) -> dict[str, DiseaseValues]:
+    def entries(self) -> dict[str, Any]:
         return dict(self.__pydantic_extra__)
+
+
+def entry_tasks(name: str, entry: Any) -> tuple[Task, ...]:
+    """Return the tasks of one entry as it stands in params.yaml.
+
+    Raises
+    ------
+    InputError
+        It cannot be read; the file, the entry and the value are named.
+    """
+    where = f"{origin('diseases', name)} diseases.{name}"
+    try:
+        values = DiseaseValues.model_validate(entry)
+    except ValidationError as error:
+        raise mistake(error, DiseaseValues, where) from None
+    try:
+        return disease_tasks(name, values)
+    except InputError as error:
+        raise InputError(str(error), where=where) from None
 
 
 def disease_tasks(name: str, entry: DiseaseValues) -> tuple[Task, ...]:

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from features.errors import InputError
+from training.tracking.project import chosen, driven, tell
+from training.tracking.reach import reach
 from training.tracking.run import NO_ARTEFACT, SET, Run, Source, Trial
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -50,19 +52,26 @@ class Version:
 def uri() -> str:
     """Where runs are kept: MLFLOW_TRACKING_URI, else SQLite in mlruns/ beside the packages.
 
-    A PostgreSQL without a driver is asked through psycopg, the driver that is locked.
+    A PostgreSQL without a driver is asked through psycopg, the driver that is locked. MLflow's own
+    default, which ``mlflow run`` sets for its commands, is not taken for somebody's choice.
     """
-    given = os.environ.get("MLFLOW_TRACKING_URI")
+    given = chosen()
     if given:
-        return given.replace("postgresql://", "postgresql+psycopg://", 1)
+        return driven(given)
     ROOT.mkdir(parents=True, exist_ok=True)
     return f"sqlite:///{ROOT / 'mlflow.db'}"
 
 
 def prepare() -> None:
-    """Make the store ready: a new database takes some seconds, and two runs must not make it at once."""
-    with connected() as client:
-        client.search_experiments(max_results=1)
+    """Make the store ready: a new database takes some seconds, and two runs must not make it at once.
+
+    Raises
+    ------
+    InputError
+        It does not answer.
+    """
+    _hush()
+    reach(uri())
 
 
 def record(run: Run) -> Version:
@@ -77,7 +86,9 @@ def record(run: Run) -> Version:
             raise
         client.set_terminated(run_id)
         told = {name: str(value) for name, value in run.parameters.items()}
-        return Version(run.task, version, run_id, run.digest, dict(run.tags), _finite(run.figures), told)
+        made = Version(run.task, version, run_id, run.digest, dict(run.tags), _finite(run.figures), told)
+        tell(made, experiment)
+        return made
 
 
 def _keep(client: MlflowClient, experiment: str, run_id: str, run: Run) -> str:
@@ -241,13 +252,18 @@ def _experiment(client: MlflowClient, task: str) -> str:
 
 @contextmanager
 def connected() -> Iterator[MlflowClient]:
-    """Open the client; MLflow's own chatter about its tables stays out of a terminal."""
-    import logging
-
-    for name in ("alembic", "mlflow.store.db.utils"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    """Open the client."""
+    _hush()
     import mlflow
 
     mlflow.set_tracking_uri(uri())
     mlflow.set_registry_uri(uri())
     yield mlflow.MlflowClient()
+
+
+def _hush() -> None:
+    """Keep MLflow's own chatter about its tables out of a terminal."""
+    import logging
+
+    for name in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(name).setLevel(logging.WARNING)
