@@ -75,7 +75,7 @@ def test_a_table_that_the_lake_lacks_is_named_where_its_criterion_leaves_nobody(
     assert told.value.attrition[-1]["rows_left"] == 0
 
 
-def test_a_refusal_says_which_codes_never_occur(sample, home):
+def test_a_refusal_says_which_codes_never_occur(sample, home, store):
     entry = "{codelist: gout, ages: [18, 90], lookback_days: 365, washout_days: 30, horizons_months: [12]}"
     with pytest.raises(TooFew, match="with 0 events") as told:
         run("gout_12m", sample / "lake", (f"diseases.gout={entry}",))
