@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from features.errors import InputError
+from training.one_thread import one_thread
 
 
 class Flat(InputError):
@@ -69,6 +70,7 @@ def sigmoid(eta: np.ndarray) -> np.ndarray:
     return 0.5 * (1.0 + np.tanh(0.5 * eta))
 
 
+@one_thread
 def affine(margin: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> tuple[float, float]:
     """Fit (A, B) so that A x margin + B is a calibrated log-odds (Platt 1999, on the margin).
 
