@@ -114,11 +114,14 @@ model = mlflow.pyfunc.load_model("models:/churn_90d@champion")
 frame = pd.DataFrame(json.loads(sys.argv[1]))
 answers = {"right": model.predict(frame).tolist(), "turned": model.predict(frame[frame.columns[::-1]]).tolist()}
 for name, wrong in {"missing": frame.drop(columns="age"), "renamed": frame.rename(columns={"age": "years"}),
-                    "text": frame.assign(age="old")}.items():
+                    "text": frame.assign(age="Smith"), "array": frame.to_numpy()}.items():
     try:
         answers[name] = model.predict(wrong).tolist()
     except Exception as error:
         answers[name] = str(error)
+whole = frame.round().assign(visits=7).astype({"age": "int64", "visits": "Int64"})
+answers["whole"] = model.predict(whole.astype({"glucose": object})).tolist()
+answers["doubles"] = model.predict(whole.astype("float64")).tolist()
 answers["inputs"] = model.metadata.signature.inputs.input_names()
 print("ANSWER", json.dumps(answers))
 """
@@ -137,8 +140,14 @@ def test_anybody_loads_the_champion_without_pickle_and_wrong_columns_are_refused
     answers = json.loads(told.stdout.split("ANSWER ")[1])
     assert answers["right"] == pytest.approx(scorer.probability(rows).tolist(), abs=1e-9)
     assert answers["turned"] == answers["right"]
-    assert "missing inputs ['age']" in answers["missing"] and "missing inputs ['age']" in answers["renamed"]
-    assert "age" in answers["text"]
+    lacking = "model churn_90d: the frame lacks the column 'age'"
+    assert lacking in answers["missing"] and lacking in answers["renamed"]
+    assert "the column 'age' holds what is no number" in answers["text"]
+    assert answers["whole"] == answers["doubles"]  # a column of whole numbers is what a data base gives
+    values = [f"{value:.4f}" for value in rows.ravel()]
+    for name in ("missing", "renamed", "text", "array"):
+        assert isinstance(answers[name], str) and "Smith" not in answers[name]
+        assert not [value for value in values if value in answers[name]]
     assert answers["inputs"] == list(NAMES)
     artefact = tracking.fetch(TASK, made.version)
     with (artefact / "linear.json").open("a") as file:

@@ -64,7 +64,7 @@ class Run:
     tags, parameters, figures
         As MLflow keeps them; figures that are not finite are left out.
     columns
-        Inputs of the model in order, for the signature: doubles, NaN for null.
+        Inputs of the model in order, for the signature: numbers, NaN for null.
     source
         What it was trained on.
     trials

@@ -118,11 +118,16 @@ def _log_model(client: MlflowClient, run_id: str, run: Run, folder: Path) -> Non
 
 
 def _save(folder: Path, artefact: Path, run: Run) -> None:
-    """Write the model as MLflow loads it: code from a file, the artefact beside it, a signature."""
+    """Write the model as MLflow loads it: code from a file, the artefact beside it, a signature.
+
+    The signature names the columns; that all are there, and numbers, is asked by the flavour, which
+    repeats no value.
+    """
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.pyfunc import save_model
     from mlflow.types import ColSpec, Schema, TensorSpec
+    from mlflow.types.schema import AnyType
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -132,7 +137,7 @@ def _save(folder: Path, artefact: Path, run: Run) -> None:
             artifacts={"artefact": str(artefact)},
             model_config={"digest": run.digest},
             signature=ModelSignature(
-                inputs=Schema([ColSpec("double", name) for name in run.columns]),
+                inputs=Schema([ColSpec(AnyType(), name, required=False) for name in run.columns]),
                 outputs=Schema([TensorSpec(np.dtype("float64"), (-1,))]),
             ),
             pip_requirements=["carepath"],
