@@ -33,7 +33,7 @@ def empty_store(tmp_path_factory) -> Path:
     return file
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def store(empty_store, tmp_path, monkeypatch) -> Path:
     """A tracking store of the test's own; returns its folder."""
     shutil.copy(empty_store, tmp_path / "mlflow.db")
