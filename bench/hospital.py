@@ -112,10 +112,11 @@ def fitted(task: Task, lake: Any, sizes: Sizes) -> Scorer:
     import features
     from features import instants
     from features.build import vectors
+    from features.over import over
     from features.plan import compile_plan
     from training.scorer import Scorer
 
-    groups = (*features.catalogue(), *task.own)
+    groups = over(features.catalogue(), task.own)
     spec = compile_plan(groups).spec
     spec = compile_plan(groups, task.inputs.names(spec, task.purposes)).spec
     plan = compile_plan(groups, spec.names)

@@ -2,10 +2,10 @@
 
 ``python -m bench.recommend [--items 50000] [--small 2000] [--requests 30] [--patients 2000] [--batch-items 2000]``
 
-Process CPU on one thread, the contenders interleaved, medians. The catalogue, the readers and the trees are
-made up (200 trees of 31 leaves over the real columns); nothing depends on what they learnt. The batch streams
-patients one after another, so that its memory does not grow with their number; beside it implicit's own batch
-(iALS, 64 factors) over the same touches, which neither filters nor explains.
+Process CPU on one thread, the contenders interleaved, medians; every item is ranked by our kernel and by LightGBM's
+own. The catalogue, the readers and the trees are made up (200 trees of 31 leaves over the real columns); nothing
+depends on what they learnt. The batch streams patients one after another, so that its memory does not grow with their
+number; beside it implicit's own batch (iALS, 64 factors) over the same touches, which neither filters nor explains.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ import resource
 import time
 from collections.abc import Callable
 
+import lightgbm
 import numpy as np
 import pyarrow as pa
 
 from features.instants import DAY
-from tests.training.toys import NOW, catalogue, readership, recommender
+from tests.training.toys import NOW, catalogue, readership, recommender, trees
 from training.affinity.columns import Sight, rows
 from training.affinity.display import Display
 from training.affinity.lists import ASKED, lists
@@ -31,7 +32,9 @@ from training.affinity.person import Person
 from training.affinity.recommender import Recommender
 from training.affinity.safety import Reader
 
-READ = 30
+READ, ROUNDS = 30, 200
+PEERS = 20_000
+"""Patients that implicit answers: its rate does not change with more, its matrix grows."""
 
 
 def main() -> None:
@@ -47,6 +50,7 @@ def main() -> None:
         read.add_argument(f"--{name}", type=int, default=size)
     given = read.parse_args()
     large, small = _world(given.items), _world(given.small)
+    peer = lightgbm.Booster(model_str=trees(ROUNDS)[1])
     cost = _interleaved(
         {
             "list": lambda n: _ask(*large, n, False),
@@ -55,13 +59,19 @@ def main() -> None:
         },
         given.requests,
     )
-    cost |= _interleaved({"every item": lambda n: _every(*large, n)}, max(3, given.requests // 10))
+    every = {
+        "every item": lambda n: _every(*large, large[0].order, n),
+        "every, LightGBM": lambda n: _every(*large, lambda x: peer.predict(x, raw_score=True, num_threads=1), n),
+    }
+    cost |= _interleaved(every, max(3, given.requests // 10))
     for name, seconds in cost.items():
         print(f"{name:18}{1000 * seconds:10.2f} ms of CPU")
     alone = cost["list"]
-    print(
-        f"the ranker over every one of {given.items:,} items costs {cost['every item'] / alone:.0f} x a list (floor 20)"
+    times = ", by ".join(
+        f"{how} {cost[name] / alone:.0f} x"
+        for how, name in (("our kernel", "every item"), ("LightGBM", "every, LightGBM"))
     )
+    print(f"the ranker over every one of {given.items:,} items, by {times} a list (floor 20)")
     print(f"a list with its reasons costs {cost['list and reasons'] / alone:.2f} x the list (at most 4)")
     print(f"from {given.small:,} to {given.items:,} items {alone / cost['list, small']:.2f} x (at most 5)")
     _batch(given.patients, given.batch_items)
@@ -69,7 +79,7 @@ def main() -> None:
 
 def _world(count: int) -> tuple[Recommender, Display]:
     items = catalogue(count)
-    made = recommender(readership(items, 20_000, 200_000), rounds=200)
+    made = recommender(readership(items, 20_000, 200_000), rounds=ROUNDS)
     return made, made.display(items, NOW)
 
 
@@ -104,10 +114,10 @@ def _ask(made: Recommender, display: Display, number: int, explain: bool) -> Non
     made.recommend(display, person, reader, NOW, 10, number, explain=explain)
 
 
-def _every(made: Recommender, display: Display, number: int) -> None:
+def _every(made: Recommender, display: Display, margin: Callable[[np.ndarray], np.ndarray], number: int) -> None:
     person, reader = _person(display, number)
     allowed = np.flatnonzero(display.gate.verdict(reader, NOW) < 0)
-    made.order(rows(Sight(display.stage, person), allowed))
+    margin(rows(Sight(display.stage, person), allowed))
 
 
 def _interleaved(work: dict[str, Callable[[int], None]], times: int) -> dict[str, float]:
@@ -134,7 +144,8 @@ def _batch(patients: int, items: int) -> None:
     assert shown == 10 * patients
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     print(f"batch: {patients:,} patients x {items:,} items, {patients / seconds:,.0f} patients/s, {grown:.0f} MB more")
-    given = readership(catalogue(items), patients, 30 * patients)
+    few = min(patients, PEERS)
+    given = readership(catalogue(items), few, READ * few)
     touches = given.touches
     from scipy.sparse import csr_matrix
 

@@ -223,6 +223,8 @@ def landmarks_of(landmarks: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         if landmarks[name].isna().any():
             raise InputError(f"column '{name}' holds a null", where="landmarks")
     try:
+        if pd.api.types.is_numeric_dtype(landmarks["at"]):
+            raise TypeError
         at = pd.to_datetime(landmarks["at"], utc=True).astype("datetime64[us, UTC]").astype("int64").to_numpy()
     except (ValueError, TypeError):
         raise InputError("column 'at' is no time", where="landmarks", remedy="zone-aware timestamps, or UTC") from None

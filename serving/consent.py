@@ -1,21 +1,20 @@
 """Consent: whether a score for a purpose may be made at all, now.
 
-A standing consent is current, separate, unbundled, given on an approved basis under a notice that
-still holds, by a guardian where the patient is a child, and not withdrawn.
+Which consent stands is said by ``features.consent``; here an objection to automated decisions is
+heard before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
+from features.consent import YEAR_US as YEAR_US
+from features.consent import Row, granted, relied_upon
 from serving.settings import Serving
-
-YEAR_US = 365.25 * 86_400e6
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -90,46 +89,14 @@ def standing(rows: Sequence[Row], purpose: str, now: int, birth: int | None, rul
 
     Notes
     -----
-    A withdrawal ends every consent for that purpose granted before it, whichever row carries it.
     An objection to automated decisions stands until a later row for the purpose allows them.
     """
     own = [row for row in rows if row["purpose"] == purpose]
     spoken = [row for row in own if row.get("automated_decision")]
     if spoken and max(spoken, key=lambda row: (row["known_at"], granted(row)))["automated_decision"] == "objected":
         return Standing("objected", why="objected to automated decisions")
-    withdrawn = max((row["withdrawn_at"] for row in own if _past(row.get("withdrawn_at"), now)), default=None)
-    failed = "none was given"
-    for row in sorted(own, key=granted, reverse=True):
-        fault = _fault(row, rows, now, birth, withdrawn, rules)
-        if not fault:
-            covered = frozenset(row.get("categories") or ())
-            return Standing(None, row["event_id"], row.get("notice_version"), categories=covered)
-        failed = fault
-    return Standing("no_consent", why=failed)
-
-
-def _fault(row: Row, rows: Sequence[Row], now: int, birth: int | None, withdrawn: int | None, rules: Serving) -> str:
-    given = granted(row)
-    evidence = row.get("evidence_ref")
-    child = birth is not None and (now - birth) / YEAR_US < rules.guardian_below_years
-    shared = [o for o in rows if evidence is not None and o.get("evidence_ref") == evidence]
-    checks = (
-        (given > now, "is not in force yet"),
-        (withdrawn is not None and given <= withdrawn, "was withdrawn"),
-        (row.get("separate") is not True, "was not asked for separately"),
-        (any(other["purpose"] != row["purpose"] for other in shared), "was bundled with another purpose"),
-        (row.get("basis") not in ("consent", *rules.approved_bases), "stands on a basis that is not approved"),
-        (row.get("notice_version") in rules.superseded_notices, "was given under a notice that has changed"),
-        (child and row.get("guardian") is not True, "needs a guardian"),
-    )
-    return next((text for wrong, text in checks if wrong), "")
-
-
-def granted(row: Row) -> int:
-    """Return when a consent was given, UTC microseconds; the event's time where it does not say."""
-    given = row.get("granted_at")
-    return int(row["time"] if given is None else given)
-
-
-def _past(instant: int | None, now: int) -> bool:
-    return instant is not None and instant <= now
+    row, why = relied_upon(rows, purpose, now, birth, rules)
+    if row is None:
+        return Standing("no_consent", why=why)
+    covered = frozenset(row.get("categories") or ())
+    return Standing(None, row["event_id"], row.get("notice_version"), categories=covered)

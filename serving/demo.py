@@ -28,7 +28,7 @@ from serving.access import demo_keys
 
 HOME = Path("var/demo")
 HOST, PORT = "127.0.0.1", 3000
-PATIENTS, YEARS, SEED = 10_000, 3, 7
+PATIENTS, YEARS, SEED = 12_000, 3, 7
 TASKS = ("self_test_diabetes", "churn_90d", "content_affinity", "diabetes_12m", "copd_12m")
 QUICKER = {"content_affinity": ("--set", "affinity.windows=30", "--set", "affinity.test_days=14")}
 """Less history to learn from and to test on, so that the demo is soon up."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from features.consent import ConsentRules
 from features.params import Values, section
 
 
@@ -50,8 +51,8 @@ class Watch(Values):
     patients_day: dict[str, int]
 
 
-class Serving(Values):
-    """Values of the service.
+class Serving(ConsentRules):
+    """Values of the service, the rules of consent among them.
 
     Attributes
     ----------
@@ -70,16 +71,10 @@ class Serving(Values):
         hide from all but receipts.
     session_minutes, key_days, idempotency_hours
         Life of a reviewer's sign-in, of a demo key, of a stored answer.
-    approved_bases
-        Rule ids other than ``consent`` that compliance has approved as a basis.
-    superseded_notices
-        Notice versions whose purposes, categories or recipients have since changed.
     watch
         Quotas and what counts as abnormal access.
     retention
         How long an erased patient's key must stand.
-    guardian_below_years
-        Age below which a guardian must have consented.
     private_channels
         Channels that only the patient sees; sensitive topics go to no other.
     withheld_when_acute
@@ -99,11 +94,8 @@ class Serving(Values):
     session_minutes: int = Field(gt=0)
     key_days: int = Field(gt=0)
     idempotency_hours: int = Field(gt=0)
-    approved_bases: tuple[str, ...]
-    superseded_notices: tuple[str, ...]
     watch: Watch
     retention: Retention
-    guardian_below_years: float
     private_channels: tuple[str, ...]
     withheld_when_acute: tuple[str, ...]
     stale_after_days: dict[str, float]

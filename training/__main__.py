@@ -149,7 +149,7 @@ def ope(
 
 
 def main() -> None:
-    """Run a command; a mistake is one line on standard error and exit status 2."""
+    """Run a command; a mistake is one line on standard error, with its notes below, and exit status 2."""
     from features.errors import InputError
 
     try:
@@ -159,7 +159,7 @@ def main() -> None:
             from training.show import show_attrition
 
             show_attrition(error.attrition)
-        print(error, file=sys.stderr)
+        print(error, *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
         sys.exit(2)
 
 

@@ -136,10 +136,10 @@ def operating_point(data: Labelled, fitted: Fitted, probability: np.ndarray, val
     return fitted.scorer.bands[1]
 
 
-def _known(data: Labelled) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return values, outcomes and weights of every row that was followed, of both parts."""
+def _known(data: Labelled) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return values, outcomes, weights and patients of every row that was followed, of both parts."""
     known = data.weight > 0
-    return data.x[known], data.y[known], data.weight[known]
+    return data.x[known], data.y[known], data.weight[known], data.patient_id[known]
 
 
 def group_figures(judged: list[dict[str, Any]]) -> dict[str, float]:

@@ -5,6 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from features.errors import InputError
+from training.one_thread import one_thread
+
+
+class Flat(InputError):
+    """A margin does not rise with the outcome on people it never saw: nothing was learnt."""
+
 
 _REACH = 6.0
 """Most that a step may move a row's log-odds: Newton's method overshoots from far away."""
@@ -64,6 +70,7 @@ def sigmoid(eta: np.ndarray) -> np.ndarray:
     return 0.5 * (1.0 + np.tanh(0.5 * eta))
 
 
+@one_thread
 def affine(margin: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> tuple[float, float]:
     """Fit (A, B) so that A x margin + B is a calibrated log-odds (Platt 1999, on the margin).
 
@@ -72,8 +79,10 @@ def affine(margin: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) 
 
     Raises
     ------
+    Flat
+        The margin does not rise with the outcome.
     InputError
-        One class only, or a margin that does not rise with the outcome.
+        One class only.
     """
     if len(np.unique(y)) < 2:
         raise InputError(
@@ -84,7 +93,7 @@ def affine(margin: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) 
     design = np.column_stack([margin, np.ones_like(margin)])
     a, b = logistic_fits(design, y, np.ones((1, len(y))) if weight is None else weight[None, :])[0]
     if not a > 0:
-        raise InputError(
+        raise Flat(
             "the margin does not rise with the outcome on held-out patients",
             where="calibration",
             remedy="the features do not predict this outcome here",

@@ -64,7 +64,7 @@ def crossfold(
         "curvature": curve.curvature(),
         "decision_curve": [asdict(each) for each in decision_curve(y, probability, draw)],
         "fairness": judged,
-        "leaks": [asdict(each) for each in alarms.leaks(names, x, y, np.ones(len(y)))],
+        "leaks": [asdict(each) for each in alarms.leaks(names, x, y, patient_id=person)],
         "intervals": {**ends, **intervals.checked(found, probability, y, np.ones(len(y)))},
         "operating_point": {"probability": cut, "text": f"acted on from a probability of {cut:.4f}"},
     }

@@ -179,16 +179,15 @@ class Followup:
 
     def first(self, table: str, name: str) -> np.ndarray:
         """Return the first time of a codelist's codes in a clinical table, or NEVER, for each landmark."""
-        events = self._events(table, ("code_system", "code"))
-        if not events.num_rows:
+        return self._first(*self._placed(_coded(self._events(table, ("code_system", "code")), name)))
+
+    def first_known(self, table: str, name: str) -> np.ndarray:
+        """Return when a code of a codelist first became known, in any version, or NEVER, for each landmark."""
+        columns = ("patient_id", "code_system", "code", "known_at")
+        if table not in self.lake.tables():
             return np.full(len(self.at), NEVER)
-        wanted = codelist(name)
-        (systems, system_names), (values, value_names) = codes(events["code_system"]), codes(events["code"])
-        pairs, row = np.unique(np.stack([systems, values]), axis=1, return_inverse=True)
-        matched = np.array(
-            [s >= 0 and v >= 0 and wanted.matches(system_names[s], value_names[v]) for s, v in pairs.T], dtype=bool
-        )
-        return self._first(*self._placed(events.filter(pa.array(matched[row.ravel()]))))
+        events = _coded(self.lake.read(table, columns=list(columns)), name)
+        return self._first(*self._placed(events, "known_at"))
 
     def _first(self, place: np.ndarray, moment: np.ndarray) -> np.ndarray:
         names, row = self._patients
@@ -211,3 +210,16 @@ class Followup:
         asking = asked[order]
         out[order[asking] - len(place)] = found[asking]
         return out
+
+
+def _coded(events: pa.Table, name: str) -> pa.Table:
+    """Return the events that hold a code of a codelist."""
+    if not events.num_rows:
+        return events
+    wanted = codelist(name)
+    (systems, system_names), (values, value_names) = codes(events["code_system"]), codes(events["code"])
+    pairs, row = np.unique(np.stack([systems, values]), axis=1, return_inverse=True)
+    matched = np.array(
+        [s >= 0 and v >= 0 and wanted.matches(system_names[s], value_names[v]) for s, v in pairs.T], dtype=bool
+    )
+    return events.filter(pa.array(matched[row.ravel()]))

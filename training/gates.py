@@ -19,6 +19,8 @@ ROWS = 2000
 ENOUGH = 100
 """User-days from which a part of the lists is judged."""
 MILD = ("churn", "affinity")
+TOO_GOOD = 0.95
+"""AUROC of a model from which a leak is looked for (METHODS: .95 is a leak)."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ def gates(
         *_lists(figures, trust.get("ranking")),
         *_groups(trust.get("fairness", ())),
         *_leaks(trust),
+        *_too_good(figures),
         *_reasons(trust.get("stability")),
         *_affine(trust.get("curvature")),
         *_months(trust.get("months")),
@@ -131,6 +134,17 @@ def _leaks(trust: Mapping[str, Any]) -> list[Gate]:
     if shuffled:
         found.append(Gate("shuffled labels", "block" if shuffled["alarm"] else "pass", shuffled["text"]))
     return found
+
+
+def _too_good(figures: Mapping[str, float]) -> list[Gate]:
+    """A model that is better than such models can be: a leak is looked for before it goes on."""
+    if "test_auroc" not in figures:
+        return []
+    value = figures["test_auroc"]
+    lo, hi = (figures.get(f"test_auroc_{end}", value) for end in ("lo", "hi"))
+    verdict = "block" if lo > TOO_GOOD else "warn" if value > TOO_GOOD else "pass"
+    text = f"AUROC {value:.3f} [{lo:.3f}, {hi:.3f}], at most {TOO_GOOD}"
+    return [Gate("too good", verdict, text if verdict == "pass" else f"{text}: too good, look for a leak")]
 
 
 def _reasons(stability: Mapping[str, Any] | None) -> list[Gate]:

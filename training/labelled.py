@@ -20,7 +20,7 @@ from training.beside import beside, needs
 from training.censoring import Weights, observed_risk, weights
 from training.followup import Followup
 from training.landmarks import landmarks, without_consent
-from training.mistakes import check, constant, empty, once, varying
+from training.mistakes import check, constant, empty, once, tables_lacking, varying
 from training.models.values import model_values
 from training.outcome import FollowedOutcome
 from training.split import Split, SplitValues, draw, split
@@ -98,24 +98,33 @@ class Labelled:
         """Return the features that do not vary here: of no use to any model."""
         return constant(self.spec.names, self.x)
 
-    def count(self) -> tuple[int, int]:
-        """Return (patients, patients with an event), of those not lost to follow-up."""
+    def count(self, part: str = "") -> tuple[int, int]:
+        """Return (patients, patients with an event) of a part, or of all, of those not lost to follow-up."""
         known = self.weight > 0
+        if part:
+            known = known & self.parts.rows(part)
         return len(np.unique(self.patient_id[known])), len(np.unique(self.patient_id[known & (self.y == 1)]))
 
     def cv(self, folds: int = 5) -> Folds:
-        """Return a scikit-learn splitter: patients apart, time forward, an embargo of the horizon."""
-        return Folds(self.patient_id, self.at, self.task.horizon_days, folds)
+        """Return a scikit-learn splitter of the train part: patients apart, time forward, an embargo of the horizon."""
+        return Folds(self.patient_id, self.at, self.task.horizon_days, folds, self.parts.rows("train"))
 
 
 @dataclass(frozen=True)
 class Folds:
-    """Patient-grouped, time-forward, embargoed folds for scikit-learn's ``cv=``."""
+    """Patient-grouped, time-forward, embargoed folds for scikit-learn's ``cv=``.
+
+    Parameters
+    ----------
+    among
+        (n,) True for the rows that are dealt into folds; all where it is not given.
+    """
 
     patient_id: np.ndarray
     at: np.ndarray
     horizon_days: int
     folds: int = 5
+    among: np.ndarray | None = None
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         return self.folds
@@ -125,14 +134,14 @@ class Folds:
 
         Where the landmarks are too few for the embargo, patients alone are kept apart.
         """
+        among = np.ones(len(self.at), dtype=bool) if self.among is None else self.among
         fold = np.minimum((draw(self.patient_id, "cv") * self.folds).astype(int), self.folds - 1)
-        middle = np.median(np.unique(self.at)) if len(self.at) else 0
-        learnt = self.at + self.horizon_days * DAY <= middle
+        middle = np.median(np.unique(self.at[among])) if among.any() else 0
+        learnt, later = among & (self.at + self.horizon_days * DAY <= middle), among & (self.at >= middle)
+        if not learnt.any():
+            learnt = later = among
         for number in range(self.folds):
-            if learnt.any():
-                yield np.flatnonzero((fold != number) & learnt), np.flatnonzero((fold == number) & (self.at >= middle))
-            else:
-                yield np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+            yield np.flatnonzero((fold != number) & learnt), np.flatnonzero((fold == number) & later)
 
 
 def labelled(
@@ -182,7 +191,7 @@ def labelled(
     kept = task.cohort.apply(dict(zip(task.cohort.needs, asked.T)), patient_id, attrition)
     patient_id, at = patient_id[kept], at[kept]
     if not len(patient_id):
-        raise empty(task, attrition)
+        raise empty(task, attrition, tables_lacking(task, declared, lake))
     eligible = len(patient_id) / len(moments) / sample
     found = task.outcome.label(Followup(lake, patient_id, at), attrition, task.horizon_days, task.time.washout_days)
     known = ~np.isnan(found.y)

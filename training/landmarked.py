@@ -7,6 +7,7 @@ import numpy as np
 from features.errors import InputError
 from features.instants import iso
 from features.params import section
+from training.calibrate import Flat
 from training.candidates import candidates, parameters
 from training.evaluate import EvaluationValues, capacity, evaluate, flat
 from training.fitted import Fitted, bands
@@ -24,13 +25,13 @@ class TooFew(InputError):
     ``attrition`` says where they were lost.
     """
 
-    def __init__(self, data: Labelled, what: str) -> None:
-        super().__init__(f"refused: {what}", where=f"task {data.task.name}", remedy="wait for more patients")
+    def __init__(self, data: Labelled, what: str, remedy: str = "wait for more patients") -> None:
+        super().__init__(f"refused: {what}", where=f"task {data.task.name}", remedy=remedy)
         self.attrition = data.log.rows()
 
 
 def judged(data: Labelled, overrides: tuple[str, ...] = ()) -> SampleSize:
-    """Return the verdict on the number of patients and events.
+    """Return the verdict on the number of patients and events that are learnt from: those of the train part.
 
     Raises
     ------
@@ -39,7 +40,10 @@ def judged(data: Labelled, overrides: tuple[str, ...] = ()) -> SampleSize:
     """
     x, _, _ = data.rows("train")
     asked = data.task.inputs, data.spec.names, model_values(overrides)
-    found = sample_size(*data.count(), parameters(*asked, x if len(x) else data.x))
+    whole = data.count()
+    if not len(x):
+        raise TooFew(data, f"nobody to learn from (of {whole[0]} patients with {whole[1]} events in all)")
+    found = sample_size(*data.count("train"), parameters(*asked, x), whole)
     if found.verdict == "refused":
         raise TooFew(data, found.text)
     for part in PARTS:
@@ -59,7 +63,8 @@ def fit(data: Labelled, overrides: tuple[str, ...] = (), trials: int = 0, storag
     Raises
     ------
     TooFew
-        Below the criteria of ``training.sample_size``, or a part of the split holds one class only.
+        Below the criteria of ``training.sample_size``, a part of the split holds one class only, or nothing is
+        learnt from so few.
     """
     size = judged(data, overrides)
     task, names, values = data.task, data.spec.names, model_values(overrides)
@@ -75,7 +80,11 @@ def fit(data: Labelled, overrides: tuple[str, ...] = (), trials: int = 0, storag
         tuning = tuned(rows, values, Search(trials, storage, study), judging.leaves)
         values = tuning.values
     among = candidates(task.inputs, names, values, x)
-    choice = choose(among, x, y, patient, values.folds, values.seed, weight)
+    try:
+        choice = choose(among, x, y, patient, values.folds, values.seed, weight)
+    except Flat:
+        what = f"no model tells the outcome of patients whom it has not seen; {size.verdict}: {size.text}"
+        raise TooFew(data, what, "wait for more patients, or name features that bear on the outcome") from None
     a, b = choice.calibration
     scorer = Scorer.of(
         choice.model,

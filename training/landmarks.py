@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from features.errors import InputError
 from features.instants import DAY, end_of_day, iso, moment
 from features.params import general
-from training.followup import NEVER, final, instants
+from training.followup import NEVER, instants
+from training.permission import without_consent as without_consent
 from training.split import draw
 from training.task import Task, TimeAtRisk
 
@@ -138,20 +139,3 @@ def landmarks(
         taken = draw(ids, "sample") < sample
         ids, at = ids[taken], at[taken]
     return ids, at, what
-
-
-def without_consent(lake: Lake, ids: np.ndarray) -> np.ndarray | None:
-    """Return the (n,) mask of patients whose data may not train models, or None where the lake has no consents.
-
-    A current consent is for model_development, asked for on its own (``separate`` is not false), not withdrawn and
-    not void.
-    """
-    if "consents" not in lake.tables():
-        return None
-    columns = ["patient_id", "event_id", "version", "void", "time", "purpose", "withdrawn_at", "separate"]
-    given = final(lake.read("consents", columns=columns))
-    purpose = given["purpose"].to_numpy(zero_copy_only=False)
-    stands = (purpose == "model_development") & (instants(given["withdrawn_at"]) == NEVER)
-    stands &= np.array([value is not False for value in given["separate"].to_pylist()], dtype=bool)
-    holders = given["patient_id"].to_numpy(zero_copy_only=False)[stands].astype(str)
-    return ~np.isin(ids, holders)

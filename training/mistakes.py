@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,16 +92,33 @@ def _tried(task: Task) -> None:
         raise InputError(str(error), where=f"task {task.name}") from error
 
 
-def empty(task: Task, attrition: Attrition) -> InputError:
-    """Return the error of a cohort that nobody is left in; it says at which step the last ones went."""
+def empty(task: Task, attrition: Attrition, without: Mapping[str, tuple[str, ...]] | None = None) -> InputError:
+    """Return the error of a cohort that nobody is left in; it says at which step the last ones went.
+
+    ``without`` holds the tables that the lake lacks though a criterion reads them, by the criterion's name.
+    """
     last = next((step for step in attrition.steps if not step.rows_left), attrition.steps[-1])
+    why, remedy = "", "see the attrition table; widen the cohort, or give a lake that holds such patients"
+    if tables := (without or {}).get(last.name):
+        why, remedy = f", for the lake has no {' and no '.join(tables)}", f"ingest {' and '.join(tables)} first"
     error = InputError(
-        f"nobody is eligible: the step '{last.name}' left out the last {last.rows_out} rows",
+        f"nobody is eligible: the step '{last.name}' left out the last {last.rows_out} rows{why}",
         where=f"task {task.name}",
-        remedy="see the attrition table; widen the cohort, or give a lake that holds such patients",
+        remedy=remedy,
     )
     error.attrition = attrition.rows()  # type: ignore[attr-defined]
     return error
+
+
+def tables_lacking(task: Task, declared: tuple[FeatureGroup | Derived, ...], lake: Lake) -> dict[str, tuple[str, ...]]:
+    """Return the tables that criteria of the cohort read and the lake lacks, by the criterion's name."""
+    found = {}
+    for criterion in task.cohort.criteria:
+        if not criterion.needs:
+            continue
+        read = {each.selection.table for each in compile_plan(declared, criterion.needs).reductions.values()}
+        found[criterion.name] = tuple(sorted(read - set(lake.tables())))
+    return found
 
 
 def once(lake: Lake) -> None:

@@ -109,8 +109,8 @@ class NoLogin:
 class FirstDiagnosis:
     """The first diagnosis of a codelist, dated by its stated onset where there is one.
 
-    An onset before the landmark that was recorded after it leaves the row out, and so does one
-    within the washout. Death first counts as no event (it competes); whoever is lost before the
+    An onset before the landmark leaves the row out, whether it was on record there or recorded after
+    it, and so does one within the washout. Death first counts as no event (it competes); whoever is lost before the
     onset or the horizon weighs nothing.
     """
 
@@ -123,9 +123,12 @@ class FirstDiagnosis:
     def label(self, follow: Followup, attrition: Attrition, horizon_days: int, washout_days: int) -> Labels:
         onset = follow.first("diagnoses", self.codelist)
         before = onset <= follow.at
+        told = before & (follow.first_known("diagnoses", self.codelist) <= follow.at)
         washed = ~before & (onset <= follow.at + washout_days * DAY)
         left = ~before & ~washed
-        attrition.drop("onset before the landmark, recorded after it", follow.patient_id, before, ~before)
+        if told.any():
+            attrition.drop("on record at the landmark already", follow.patient_id, told, ~told)
+        attrition.drop("onset before the landmark, recorded after it", follow.patient_id, before & ~told, ~before)
         attrition.drop(f"onset in the washout of {washout_days} days", follow.patient_id, washed, left)
         found = first_of(follow, onset, horizon_days)
         attrition.weigh(LOST, left & (found.ended == Ended.LOST))

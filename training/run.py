@@ -21,9 +21,6 @@ from training.tasks import task as task_named
 from training.tasks.own import FILE, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from features.lake import Lake
     from training.assessment import Assessment
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -110,16 +107,21 @@ def run(
         from training.affinity.learn import fit_affinity
 
         return record(fit_affinity(task, opened, overrides, sample).keeping(kept), source, overrides, sample)
-    from training.labelled import labelled
-
-    data = labelled(task, opened, overrides, sample)
-    if estimator:
-        return run_estimator(data, model, estimator, source, overrides, kept)
     from training.assessment import assess
+    from training.codeless import codeless, explain
+    from training.labelled import labelled
     from training.landmarked import fit
 
-    fitted = fit(data, overrides, trials, storage, study).keeping(kept)
-    fitted = replace(fitted, notes=(*fitted.notes, *_codeless(opened, task, data.spec.names)))
+    try:
+        data = labelled(task, opened, overrides, sample)
+        if estimator:
+            return run_estimator(data, model, estimator, source, overrides, kept)
+        fitted = fit(data, overrides, trials, storage, study).keeping(kept)
+    except InputError as refusal:
+        if hasattr(refusal, "attrition"):
+            explain(refusal, opened, task)
+        raise
+    fitted = replace(fitted, notes=(*fitted.notes, *codeless(opened, task, data.spec.names)))
     return record(fitted, source, overrides, sample, assess(data, fitted, opened, overrides))
 
 
@@ -200,6 +202,7 @@ def record(
     notes = (
         *fitted.notes,
         *(assessment.notes if assessment else ()),
+        *(f"leak: {gate.text}" for gate in judged if gate.name == "too good" and gate.verdict != "pass"),
         *(("dry run on a sample of patients: not proposable",) if sample < 1 else ()),
     )
     return Trained(task.name, made.version, digest, figures, list(fitted.attrition), notes)
@@ -241,17 +244,6 @@ def _own_files() -> dict[str, str]:
         return {}
     texts = {file.relative_to(found.path).as_posix(): file.read_text(encoding="utf-8") for file in found.files}
     return {"hospital.json": text({"digest": found.digest, "files": texts})}
-
-
-def _codeless(lake: Lake, task: Task, names: tuple[str, ...]) -> Iterator[str]:
-    """Yield which inputs are empty because no code of their codelist occurs in the lake."""
-    from features import catalogue
-    from features.absent import absent
-    from features.over import over
-    from features.plan import compile_plan
-
-    for code, empty in absent(lake, compile_plan(over(catalogue(), task.own), names)).items():
-        yield f"no code of {code} occurs, so empty: {', '.join(empty)}"
 
 
 def code_version() -> str:

@@ -18,6 +18,7 @@ class SampleSize:
 
     ``verdict``: ``sufficient``; ``exploratory`` below the shrinkage criterion for the logistic
     candidate's parameters; ``refused`` below 50 events or below the criterion for the intercept.
+    ``whole`` is (patients, events) of everybody, where only a part is learnt from and judged.
     """
 
     patients: int
@@ -26,6 +27,7 @@ class SampleSize:
     needed_intercept: int
     needed_shrinkage: int
     verdict: Literal["sufficient", "exploratory", "refused"]
+    whole: tuple[int, int] | None = None
 
     @property
     def text(self) -> str:
@@ -42,11 +44,13 @@ class SampleSize:
         known = needs if self.events else needs[:1]  # without an event there is no risk to reckon with
         missing = [f"{need - got} more {what}" for what, need, got in known if got < need]
         have = f"{self.patients} patients with {self.events} events"
+        if self.whole is not None:
+            have += f" to learn from (of {self.whole[0]} with {self.whole[1]} in all)"
         return have + (": missing " + "; ".join(missing) if missing else ": enough")
 
 
-def sample_size(patients: int, events: int, parameters: int) -> SampleSize:
-    """Judge a data set.
+def sample_size(patients: int, events: int, parameters: int, whole: tuple[int, int] | None = None) -> SampleSize:
+    """Judge the patients and events that a model learns from, ``whole`` being (patients, events) of everybody.
 
     The criterion for the intercept is a margin of .05 around the overall risk; the criterion for
     shrinkage takes a Cox-Snell R2 of .15 of its maximum, Riley's advice where no earlier model is
@@ -64,4 +68,4 @@ def sample_size(patients: int, events: int, parameters: int) -> SampleSize:
         verdict = "refused"
     elif patients < shrinkage:
         verdict = "exploratory"
-    return SampleSize(patients, events, parameters, intercept, shrinkage, verdict)
+    return SampleSize(patients, events, parameters, intercept, shrinkage, verdict, whole)

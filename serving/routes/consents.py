@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from features import instants
+from features.consent import granted
 from serving.access import Principal
 from serving.appender import Appender
 from serving.changes import announce
-from serving.consent import granted, known
+from serving.consent import known
 from serving.once import Once
 from serving.patient_schemas import ConsentAnswer, ConsentRequest
 from serving.problem import Problem

@@ -12,9 +12,9 @@ from simulation.write import hospital
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory) -> Path:
-    """A sample hospital: 800 patients, three years, with its truth beside it."""
+    """A sample hospital: 1,200 patients, three years, with its truth beside it."""
     folder = tmp_path_factory.mktemp("hospital")
-    hospital(folder, 800, 3, 5, date(2025, 12, 31))
+    hospital(folder, 1200, 3, 5, date(2025, 12, 31))
     return folder
 
 
@@ -33,7 +33,7 @@ def empty_store(tmp_path_factory) -> Path:
     return file
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def store(empty_store, tmp_path, monkeypatch) -> Path:
     """A tracking store of the test's own; returns its folder."""
     shutil.copy(empty_store, tmp_path / "mlflow.db")

@@ -16,6 +16,7 @@ from training.cohort import Cohort, Criterion
 from training.labelled import labelled
 from training.landmarked import TooFew, fit
 from training.mistakes import check, empty, varying
+from training.run import run
 from training.tasks import task
 
 
@@ -65,11 +66,53 @@ def test_an_empty_cohort_says_at_which_step_the_last_went(lake):
     assert told.value.attrition[-1]["rows_left"] == 0
 
 
+def test_a_table_that_the_lake_lacks_is_named_where_its_criterion_leaves_nobody(sample, home, tmp_path):
+    for name in ("encounters", "diagnoses"):
+        (tmp_path / name).symlink_to(sample / "lake" / name)
+    message = r"task diabetes_12m: nobody .* rows, for the lake has no patients; ingest patients first"
+    with pytest.raises(InputError, match=message) as told:
+        run("diabetes_12m", tmp_path)
+    assert told.value.attrition[-1]["rows_left"] == 0
+
+
+def test_a_refusal_says_which_codes_never_occur(sample, home, store):
+    entry = "{codelist: gout, ages: [18, 90], lookback_days: 365, washout_days: 30, horizons_months: [12]}"
+    with pytest.raises(TooFew, match="with 0 events") as told:
+        run("gout_12m", sample / "lake", (f"diseases.gout={entry}",))
+    assert "no code of gout occurs, so empty: gout_dx_ever" in told.value.__notes__
+
+
 def test_no_events_is_refused_with_the_numbers(lake):
     entry = "{codelist: gout, ages: [18, 90], lookback_days: 365, washout_days: 30, horizons_months: [12]}"
     data = labelled(task("gout_12m", (f"diseases.gout={entry}",)), lake)
-    with pytest.raises(TooFew, match=r"patients with 0 events: missing 50 more events \(at least 50\); wait"):
+    with pytest.raises(TooFew, match=r"with 0 events to learn from .*: missing 50 more events \(at least 50\); wait"):
         fit(data)
+
+
+def test_only_the_patients_learnt_from_count(lake):
+    data = labelled("churn_90d", lake)
+    ill = data.parts.rows("train") & (data.y == 1)
+    few = ill & np.isin(data.patient_id, np.unique(data.patient_id[ill])[:49])
+    spoiled = replace(data, y=np.where(data.parts.rows("train"), few, data.y).astype(float))
+    (patients, events), (all_patients, all_events) = spoiled.count("train"), spoiled.count()
+    assert events == 49 < all_events and patients < all_patients
+    told = (
+        f"{patients} patients with 49 events to learn from .of {all_patients} with {all_events} in all.: missing 1 more"
+    )
+    with pytest.raises(TooFew, match=told):
+        fit(spoiled)
+    nobody = replace(data, parts=replace(data.parts, part=np.where(data.parts.rows("train"), "", data.parts.part)))
+    with pytest.raises(TooFew, match=r"nobody to learn from \(of \d+ patients with \d+ events in all\); wait"):
+        fit(nobody)
+
+
+def test_labels_that_nothing_tells_are_refused_with_the_task_and_a_remedy(lake):
+    data = labelled("churn_90d", lake)
+    dealt = data.y[np.random.default_rng(0).permutation(len(data.y))]
+    told = r"task churn_90d: refused: no model tells the outcome .*; exploratory: \d+ .*; wait for more patients, or"
+    with pytest.raises(TooFew, match=told) as caught:
+        fit(replace(data, y=np.where(data.parts.rows("train"), dealt, data.y)), ("models.lightgbm.rounds=20",))
+    assert caught.value.attrition
 
 
 def test_one_class_in_a_part_is_refused(lake):

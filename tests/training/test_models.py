@@ -1,5 +1,9 @@
 """Candidates: repeatable, monotone, without anybody's extreme; the simplest within one standard error wins."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -125,6 +129,37 @@ def test_one_and_two_threads_grow_the_same_trees(rows, monkeypatch):
             made.append(lightgbm.fit(x, y, patient, NAMES, {"age": "up"}, VALUES, weight))
     texts = [each.booster.model_to_string().split("\nparameters:")[0] for each in made]
     assert texts[0] == texts[1] == texts[2] and texts[0].count("Tree=") > 5
+
+
+FITTED = """
+import numpy as np
+from training.models import logistic
+from training.models.choice import choose
+from training.models.values import model_values
+
+rng = np.random.default_rng(2)
+x = rng.normal(size=(20_000, 24))
+y = (rng.random(20_000) < 1 / (1 + np.exp(-x[:, :5].sum(axis=1)))).astype(float)
+names, values = tuple(f"x{place}" for place in range(24)), model_values()
+
+
+def fit(x, y, patient, weight=None):
+    return logistic.fit(x, y, patient, names, names, values, (), weight)
+
+
+found = choose({"logistic": fit}, x, y, np.arange(20_000).astype(str), 3, 1)
+print(repr(found.calibration), found.model.coefficients.tobytes().hex(), repr(found.model.intercept))
+"""
+
+
+def test_one_and_two_threads_of_linear_algebra_fit_the_same_regression(project):
+    told = []
+    for threads in ("1", "2"):
+        given = {**os.environ, "OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads}
+        ran = subprocess.run([sys.executable, "-c", FITTED], env=given, cwd=project, capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stderr
+        told.append(ran.stdout)
+    assert told[0] == told[1]
 
 
 def test_a_whole_fit_is_the_same_to_the_byte(rows):

@@ -8,6 +8,7 @@ import pytest
 import training
 from features.errors import InputError
 from training import tracking
+from training.alarms import leaks
 from training.dataset import Dataset
 from training.gates import gates
 from training.labelled import labelled
@@ -58,6 +59,7 @@ def test_the_splitter_keeps_patients_and_the_horizon_apart(churn):
     folds = list(churn.cv(4).split(churn.x, churn.y))
     assert len(folds) == churn.cv(4).get_n_splits() == 4
     for train, test in folds:
+        assert (churn.parts.part[train] == "train").all() and (churn.parts.part[test] == "train").all()
         assert not set(churn.patient_id[train]) & set(churn.patient_id[test])
         assert churn.at[train].max() + 90 * 86_400_000_000 <= churn.at[test].min()
 
@@ -82,12 +84,23 @@ def test_a_fitted_task_beats_recency_and_explains_itself(churn):
     assert np.abs(found.base + found.contributions.sum(axis=1) - found.margin).max() <= 1e-9
 
 
+def test_the_clean_catalogue_raises_no_alarm_and_a_planted_leak_does(churn):
+    known = churn.weight > 0
+    y, weight, patient = churn.y[known], churn.weight[known], churn.patient_id[known]
+    told = np.random.default_rng(1).random(len(y))
+    after = np.where(told < np.where(y == 1, 0.6, 0.02), 1.0, np.nan)
+    coming = np.where(told < np.where(y == 1, 0.002, 0.6), 1.0, np.nan)
+    names = (*churn.spec.names, "after", "coming")
+    found = leaks(names, np.column_stack([churn.x[known], after, coming]), y, weight, patient)
+    assert [each.feature for each in found] == ["after", "coming"]
+
+
 def test_copd_is_refused_with_its_numbers_on_a_hospital_so_small(lake):
     with pytest.raises(
-        TooFew, match=r"task copd_12m: refused: \d+ patients with \d+ events: missing \d+ more events"
+        TooFew, match=r"task copd_12m: refused: \d+ patients with \d+ events to learn from .*: missing \d+ more events"
     ) as caught:
         fit(labelled("copd_12m", lake))
-    assert caught.value.attrition[0]["rows_left"] == 800 * 11
+    assert caught.value.attrition[0]["rows_left"] == 1200 * 11
 
 
 @pytest.mark.parametrize(

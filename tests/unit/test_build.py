@@ -98,6 +98,7 @@ def test_another_lake_or_landmark_is_computed_anew(lake: Path) -> None:
         (pd.DataFrame({"patient": ["a"], "at": ["2024-01-01"]}), "has no column 'patient_id'"),
         (pd.DataFrame({"patient_id": ["a"], "at": [None]}), "column 'at' holds a null"),
         (pd.DataFrame({"patient_id": ["a"], "at": ["someday"]}), "column 'at' is no time"),
+        (pd.DataFrame({"patient_id": ["a"], "at": [1_700_000_000_000_000]}), "column 'at' is no time"),
     ],
 )
 def test_landmarks_that_cannot_be_used(lake: Path, marks: pd.DataFrame, said: str) -> None:

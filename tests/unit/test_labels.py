@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from features.instants import DAY, parse
 from features.lake import Lake
+from features.params import path
 from training.attrition import Attrition
 from training.censoring import Ended
 from training.followup import NEVER, Followup
@@ -28,7 +30,7 @@ def lake(tmp_path):
         for name, records in tables.items():
             rows = pd.DataFrame(records)
             for column in rows.columns:
-                if column in ("time", "known_at", "deceased_at", "withdrawn_at", "granted_at", "end"):
+                if column in ("time", "known_at", "deceased_at", "withdrawn_at", "granted_at", "end", "birth_date"):
                     rows[column] = pd.to_datetime(
                         [None if v is None or v != v else _day(v) for v in rows[column]], utc=True
                     )
@@ -203,6 +205,20 @@ def test_disease_is_dated_by_onset_and_an_onset_before_the_landmark_is_left_out(
     assert y["moved"] == -1 and out["lost to follow-up before the horizon: kept at weight 0"] == 1
 
 
+def test_who_is_on_record_at_the_landmark_is_counted_apart_from_who_is_recorded_later(lake):
+    known, later = _diagnosis("on record", -50, -40), _diagnosis("recorded later", -50, 40)
+    corrected = _diagnosis("corrected", -50, -40) | {"event_id": "c", "version": 1}
+    rows = [known | {"event_id": "a"}, later | {"event_id": "b"}, corrected]
+    rows.append(corrected | {"version": 2, "known_at": 20, "time": -60})
+    for row in rows:
+        row.setdefault("version", 1)
+    names = ["on record", "recorded later", "corrected", "healthy"]
+    y, out = _label(FirstDiagnosis("diabetes"), lake(diagnoses=rows), names, 365, 30)
+    assert y["healthy"] == 0 and all(np.isnan(y[name]) for name in names[:3])
+    assert out["on record at the landmark already"] == 2
+    assert out["onset before the landmark, recorded after it"] == 1
+
+
 def test_the_next_event_is_strictly_after_and_of_the_same_patient(lake):
     made = lake(encounters=[_visit("b", 5, "1"), _visit("b", 0, "2"), _visit("a", -3, "3")])
     follow = Followup(made, np.array(["a", "b", "c"]), np.full(3, AT))
@@ -218,21 +234,41 @@ def test_landmarks_leave_room_for_look_back_horizon_and_lag(lake):
     assert len(found) == pytest.approx((700 - 365 - 120) / 30.4, abs=1)
 
 
-def test_only_a_separate_standing_consent_lets_data_train_models(lake):
-    def consent(patient, purpose="model_development", withdrawn=None, separate=True, version=1):
-        return {
-            "patient_id": patient, "time": -100, "event_id": f"c-{patient}", "version": version, "purpose": purpose,
-            "withdrawn_at": withdrawn, "separate": separate,
-        }  # fmt: skip
+def test_data_train_models_under_the_service_s_own_rule_of_consent(lake, monkeypatch, tmp_path):
+    def consent(patient, purpose="model_development", event="", **more):
+        row = {"patient_id": patient, "time": -100, "event_id": f"c-{patient}{event}", "version": 1, "basis": "consent"}
+        return row | {"purpose": purpose, "withdrawn_at": None, "separate": True, "evidence_ref": f"e-{patient}"} | more
 
-    made = lake(
-        consents=[
-            consent("yes"),
-            consent("withdrawn"),
-            consent("withdrawn", withdrawn=-5.0, version=2),
-            consent("bundled", separate=False),
-            consent("other", purpose="care_followup"),
-        ]
-    )
-    ids = np.array(["yes", "withdrawn", "bundled", "other", "never asked"])
-    assert without_consent(made, ids).tolist() == [False, True, True, True, True]
+    def born(patient, years):
+        return {"patient_id": patient, "time": -200, "event_id": f"p-{patient}", "birth_date": -365.25 * years}
+
+    held = [
+        consent("yes"),
+        consent("yes", "care_followup", "2", evidence_ref="another paper"),
+        consent("again", withdrawn_at=-50.0),
+        consent("again", event="2", time=-10),
+        consent("child guarded", guardian=True),
+        consent("grown", event="2"),
+    ]
+    fails = [
+        consent("withdrawn"),
+        consent("withdrawn", withdrawn_at=-5.0, version=2),
+        consent("announced", withdrawn_at=500.0),
+        consent("not separate", separate=False),
+        consent("not said", separate=None),
+        consent("bundled"),
+        consent("bundled", "care_followup", "2"),
+        consent("other", purpose="care_followup"),
+        consent("old notice", notice_version="2019"),
+        consent("other basis", basis="legitimate interest"),
+        consent("child"),
+        consent("void", void=True),
+    ]
+    people = [born("child", 10), born("child guarded", 10), born("grown", 15)]
+    made = lake(consents=held + fails, patients=people, encounters=[_visit("yes", 0, "1")])
+    params = yaml.safe_load(path().read_text(encoding="utf-8"))
+    params["serving"]["superseded_notices"] = ["2019"]
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    monkeypatch.setenv("CAREPATH_PARAMS", str(tmp_path / "params.yaml"))
+    ids = np.array(sorted({row["patient_id"] for row in held + fails} | {"never asked"}))
+    assert ids[~without_consent(made, ids)].tolist() == ["again", "child guarded", "grown", "yes"]

@@ -29,3 +29,9 @@ def test_enough_is_enough():
     assert sample_size(20_000, 2_000, 20).verdict == "sufficient"
     with pytest.raises(InputError, match="nobody"):
         sample_size(0, 0, 3)
+
+
+def test_the_patients_learnt_from_are_judged_and_everybody_is_told_beside_them():
+    found = sample_size(1500, 49, 1, (2000, 65))
+    assert found.verdict == "refused"
+    assert found.text.startswith("1500 patients with 49 events to learn from (of 2000 with 65 in all): missing 1 more")

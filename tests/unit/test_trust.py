@@ -11,6 +11,7 @@ from training.calibrate import sigmoid
 from training.evaluate import Bootstrap, EvaluationValues, Figure
 from training.explanation import Explanation
 from training.fairness import Group, eased, judge
+from training.gates import gates
 from training.intervals import Intervals, checked, intervals
 from training.months import label_shift
 from training.plain import text
@@ -77,6 +78,36 @@ def test_a_feature_that_alone_tells_the_outcome_is_named_and_so_is_one_written_a
     found = leaks(tuple(columns), np.column_stack(list(columns.values())), y)
     assert {each.feature for each in found} == {"copy", "turned", "absent", "written", "written_count"}
     assert "written after it" in {each.feature: each.text for each in found}["written"]
+
+
+def test_a_value_that_stands_on_one_outcome_is_named_whichever_it_is_and_clean_ones_are_not(drawn):
+    y, _, patient, rng = drawn
+
+    def on(event, other):
+        return np.where(rng.random(len(y)) < np.where(y == 1, event, other), 1.0, np.nan)
+
+    columns = {"after": on(0.6, 0.02), "coming": on(0.02, 0.6), "strong": on(0.4, 0.1), "kept": on(0.05, 0.6)}
+    columns |= {"few": np.where((y == 1) & (np.cumsum(y) <= 6), 1.0, np.nan), "all": on(1.0, 1.0)}
+    found = leaks(tuple(columns), np.column_stack(list(columns.values())), y, patient_id=patient)
+    assert [each.feature for each in found] == ["after", "coming"]
+    assert "of the rows with the event and on" in found[0].text and "without the event and on" in found[1].text
+    assert all(each.auroc < 0.85 and each.text.endswith("times as often: written after it") for each in found)
+
+
+def test_an_interval_of_a_leak_counts_patients_not_their_rows():
+    patient = np.repeat(np.arange(400).astype(str), 30)
+    y = np.repeat(np.arange(400) < 200, 30).astype(float)
+    once = np.where(np.repeat(np.arange(400) < 12, 30), 1.0, np.nan)[:, None]
+    assert not leaks(("once",), once, y, patient_id=patient) and leaks(("once",), once, y)
+
+
+def test_a_model_too_good_to_be_true_is_stopped():
+    def verdict(value, lo):
+        figures = {"test_auroc": value, "test_auroc_lo": lo, "test_auroc_hi": 0.99}
+        return next((each.verdict, each.text) for each in gates(figures, {}, True) if each.name == "too good")
+
+    assert verdict(0.97, 0.96)[0] == "block" and "look for a leak" in verdict(0.97, 0.96)[1]
+    assert verdict(0.955, 0.94)[0] == "warn" and verdict(0.9, 0.88)[0] == "pass"
 
 
 def test_dealt_labels_keep_together_and_tell_nothing():

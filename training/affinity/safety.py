@@ -120,8 +120,7 @@ def reviewed(item: Item) -> bool:
 
 def sensitive(item: Item) -> bool:
     """Say whether an item is sensitive, or may be: nobody said that it is not, or one of its topics always is."""
-    always = affinity_values().sensitive_topics
-    return item.sensitive is not False or any(word in topic.casefold() for topic in item.topics for word in always)
+    return item.sensitive is not False or _delicate(item.topics, affinity_values().sensitive_topics)
 
 
 def worded_badly(item: Item) -> bool:
@@ -238,6 +237,11 @@ def _lists(code: str) -> tuple[Codelist, ...]:
 
 def _listed(codes: Codelist, code: str) -> bool:
     return any(codes.matches(system, code) for system in _COMPARED)
+
+
+@functools.lru_cache(100_000)
+def _delicate(topics: frozenset[str], words: tuple[str, ...]) -> bool:
+    return any(word in topic.casefold() for topic in topics for word in words)
 
 
 @functools.lru_cache(100_000)

@@ -11,6 +11,7 @@ from features.errors import InputError
 from training.calibrate import affine
 from training.models.lightgbm import Trees
 from training.models.logistic import Logistic, log_loss
+from training.one_thread import one_thread
 from training.points import Points
 from training.split import draw
 
@@ -78,6 +79,7 @@ def out_of_fold(
     return margin
 
 
+@one_thread
 def choose(
     candidates: Mapping[str, Fit],
     x: np.ndarray,
@@ -98,7 +100,7 @@ def choose(
 
     Raises
     ------
-    InputError
+    training.calibrate.Flat
         The winner's margin does not rise with the outcome.
     """
     margins = {name: out_of_fold(fit, x, y, patient_id, folds, seed, weight) for name, fit in candidates.items()}

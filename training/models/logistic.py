@@ -11,6 +11,7 @@ from training.calibrate import sigmoid
 from training.measures import restricted_spline, spline_knots
 from training.models.clip import bounds, clipped
 from training.models.values import ModelValues
+from training.one_thread import one_thread
 from training.split import draw
 
 _MISSING_FROM = 0.005
@@ -153,6 +154,7 @@ def parameters(found: Sequence[Term | Cross]) -> int:
     return sum(each.width for each in found)
 
 
+@one_thread
 def fit(
     x: np.ndarray,
     y: np.ndarray,

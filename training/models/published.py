@@ -16,6 +16,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
+from features import catalogue
 from features.errors import InputError
 from training.models.points import Cuts, Flag, Item, Log, PointScore
 
@@ -108,6 +109,7 @@ SCORES = (FINDRISC, NEW_CHINESE, FRAMINGHAM_LIPIDS, FRAMINGHAM_OFFICE)
 
 CATALOGUE = {
     "male": "sex_male",
+    "waist_cm": "waist_last_24m",
     "age": "age_years",
     "systolic": "systolic_mean_12m",
     "total_cholesterol": "total_cholesterol_last_24m",
@@ -125,13 +127,22 @@ def over_catalogue(names: tuple[str, ...]) -> tuple[PointScore, ...]:
     Raises
     ------
     InputError
-        No score has such a name.
+        No score has such a name, or it asks for what no feature of the catalogue holds.
     """
     known = {score.name: score for score in SCORES}
     for name in names:
         if name not in known:
             raise InputError(f"no published score '{name}'", where="scores", given=name, known=tuple(known))
-    return tuple(over(known[name], CATALOGUE) for name in names)
+    found = tuple(over(known[name], CATALOGUE) for name in names)
+    held = {name for each in catalogue() for name in (getattr(each, "features", None) or (each.name,))} if found else ()
+    for score in found:
+        gone = [need for need in score.needs if need not in held]
+        if gone:
+            told = f"asks for {', '.join(gone)}, which no feature holds"
+            raise InputError(
+                told, where=f"score {score.name}", remedy="leave it out, or declare features of these names"
+            )
+    return found
 
 
 def over(score: PointScore, names: Mapping[str, str]) -> PointScore:
