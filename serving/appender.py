@@ -54,6 +54,10 @@ class Answered(Exception):
         self.digest, self.body = digest, body
 
 
+TURNS = 20
+"""How often work is run again because a consent changed before it was recorded."""
+
+
 class Overtaken(Exception):
     """A consent changed, or a patient was sealed, between the judgement and its record: judge again."""
 

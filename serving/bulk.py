@@ -29,7 +29,7 @@ from features.schema import table as named
 from features.watch import OBSERVED
 from serving import production
 from serving.access import Principal
-from serving.appender import Appender, Overtaken
+from serving.appender import TURNS, Appender, Overtaken
 from serving.clock import Clock
 from serving.consent import latest, plain, standing
 from serving.decide import unfit
@@ -48,7 +48,6 @@ CHUNK = 500
 _ASIDE = {name: tuple(column.name for column in named(name).columns) for name in ("consents", "patients")}
 """What consent is judged by."""
 _FORMATS: Mapping[str, Format] = {".parquet": "parquet", ".csv": "csv", ".ndjson": "ndjson"}
-_TURNS = 5
 
 
 @dataclass(frozen=True)
@@ -182,7 +181,7 @@ class Bulk:
         if fresh.is_file() and self._recorded(fresh):
             fresh.replace(file)
             return
-        for _ in range(_TURNS):
+        for _ in range(TURNS):
             drafts = self._drafts(chunk)
 
             def work(appender: Appender, drafts: list[tuple[str, list[Draft]]] = drafts) -> None:

@@ -19,7 +19,7 @@ from features.errors import InputError
 from features.store import EventStore
 from serving import metrics, production
 from serving.access import Keys
-from serving.appender import Answered, Overtaken
+from serving.appender import TURNS, Answered, Overtaken
 from serving.catalogue import Catalogue
 from serving.clock import Clock
 from serving.freshness import Freshness
@@ -40,8 +40,6 @@ from training.affinity.item import Item
 
 Given = ParamSpec("Given")
 Found = TypeVar("Found")
-_TURNS = 20
-"""How often work is run again because a consent changed before it was recorded."""
 
 
 class Desk:
@@ -218,7 +216,7 @@ class Desk:
             raise Problem(429, "too many requests wait; send this one again later")
         self.waiting += 1
         try:
-            for _ in range(_TURNS):
+            for _ in range(TURNS):
                 found = await turn(work)
                 if not isinstance(found, Future):
                     return found

@@ -84,9 +84,10 @@ def spread(folder: Path, digest: str, asked: Path, at: int, k: int) -> pa.Table:
     """
     from features.spark import session
 
-    work = functools.partial(_worked, str(folder), digest, at, k)
-    types = "patient_id string, slot long, content_id string, affinity double, score double, propensity double"
-    found: pa.Table = session().read.parquet(str(asked)).mapInArrow(work, types).toArrow()
+    spark, work = session(), functools.partial(_worked, str(folder), digest, at, k)
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    found: pa.Table = spark.read.parquet(str(asked)).mapInArrow(work, from_arrow_schema(LISTED)).toArrow()
     return found.cast(LISTED).sort_by([("patient_id", "ascending"), ("slot", "ascending")])
 
 
