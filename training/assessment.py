@@ -20,7 +20,7 @@ from training.learning import learning_curve, without_tested
 from training.models.values import model_values
 from training.months import label_shift
 from training.refit import Refit
-from training.strata import strata
+from training.strata import UNLIKE, strata
 
 if TYPE_CHECKING:
     from features.lake import Lake
@@ -103,7 +103,7 @@ def assess(data: Labelled, fitted: Fitted, lake: Lake, overrides: tuple[str, ...
         "curvature": curve.curvature,
         "decision_curve": lambda: [asdict(each) for each in decision_curve(y, probability, draw)],
         "fairness": lambda: [
-            asdict(each) for each in judge(y, probability, patient, groups, cut, values, weight, disease)
+            asdict(each) for each in judge(y, probability, patient, groups, cut, values, weight, disease, UNLIKE)
         ],
         "leaks": lambda: [asdict(each) for each in alarms.leaks(data.spec.names, *_known(data))],
         "shuffled": lambda: alarms.shuffled(data, refit, values),

@@ -69,7 +69,7 @@ def judge(
     disease_risk
         Whether calibration outside its range blocks; elsewhere it warns.
     reasons
-        Axes that the task reads, each with its written clinical reason (:func:`eased`).
+        Axes that the task reads, or that are no attribute of a person, each with its written reason (:func:`eased`).
     """
     draw = Bootstrap(patient_id, values.replicates, values.seed, weight)
     chosen = (probability >= cut).astype(float)
@@ -98,11 +98,12 @@ def judge(
 
 
 def eased(group: Group, reasons: Mapping[str, str]) -> Group:
-    """Return a group, warned of where a gap of the true positive rate alone blocks it and the task reads the axis.
+    """Return a group, warned of where a gap of the true positive rate alone blocks it and a reason is written for it.
 
-    Risks that are right find fewer of those whose risk is lower, at any one cut-off: the young, or women where few
-    of them smoke (Corbett-Davies and Goel 2018). Where the task states the clinical reason for which age (or sex) is
-    read, and no fewer are found than the group's own risks let expect, a person judges that; calibration still blocks.
+    Risks that are right find fewer of those whose risk is lower, at any one cut-off: the young, women where few of
+    them smoke, patients of a pharmacy who come back anyway (Corbett-Davies and Goel 2018). Where the task states the
+    clinical reason for which age (or sex) is read, or the axis is no attribute of a person, and no fewer are found
+    than the group's own risks let expect, a person judges that; calibration still blocks.
     """
     gap_alone = all(why.startswith("true positive rate") for why in group.why)
     if group.verdict != "block" or not gap_alone or not all(reasons.get(each) for each in group.axis.split(" x ")):
@@ -112,7 +113,8 @@ def eased(group: Group, reasons: Mapping[str, str]) -> Group:
         return replace(
             group, why=(*group.why, f"{found.value:.2f} of its own, where its risks let expect {expected:.2f}")
         )
-    why = f"{group.axis} is read for a written clinical reason, and its risks let expect {expected:.2f} of its own"
+    reason = "; ".join(reasons[each] for each in group.axis.split(" x "))
+    why = f"its own risks let expect {expected:.2f} of its own ({reason})"
     return replace(group, verdict="warn", why=(*group.why, why))
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 BANDS = ((0, "<14"), (14, "14-17"), (18, "18-44"), (45, "45-59"), (60, "60-74"), (75, "75+"))
 """First year of age of each band (METHODS, fairness and promotion)."""
 UNKNOWN = "unknown"
+UNLIKE = {"department": "departments see patients of unlike risk: those of a pharmacy come back on a rhythm"}
+"""Axes that are no attribute of a person, with the reason why one cut-off finds unlike shares of them."""
 _YEAR = 365.25 * DAY
 
 
