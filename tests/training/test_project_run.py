@@ -42,6 +42,11 @@ def started(folder: Path, lake: Path, **variables: str) -> subprocess.CompletedP
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
+def _client(file: Path) -> mlflow.MlflowClient:
+    """Return a client of one database for runs and models, whatever another test has set for this process."""
+    return mlflow.MlflowClient(f"sqlite:///{file}", f"sqlite:///{file}")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("chosen", [False, True])
 def test_a_project_run_keeps_its_version_where_the_card_looks_for_it(checkout, sample, empty_store, tmp_path, chosen):
@@ -54,14 +59,14 @@ def test_a_project_run_keeps_its_version_where_the_card_looks_for_it(checkout, s
     variables = {"MLFLOW_TRACKING_URI": f"sqlite:///{given}"} if chosen else {}
     told = started(checkout, sample / "lake", **variables)
     assert told.returncode == 0, told.stderr[-2000:]
-    inside = mlflow.MlflowClient(f"sqlite:///{given if chosen else ours}")
+    inside = _client(given if chosen else ours)
     made = inside.get_model_version("churn_90d", "1")
-    around = mlflow.MlflowClient(f"sqlite:///{given if chosen else mlflows}")
+    around = _client(given if chosen else mlflows)
     found = around.search_runs(["0"])
     assert len(found) == 1 and found[0].info.status == "FINISHED"
     assert found[0].data.tags["carepath.run_id"] == made.run_id and found[0].data.tags["carepath.version"] == "1"
     if not chosen:
-        assert not mlflow.MlflowClient(f"sqlite:///{mlflows}").search_registered_models()
+        assert not _client(mlflows).search_registered_models()
         assert not (checkout / "artifacts").exists()
         command = [sys.executable, "-m", "training", "card", "churn_90d"]
         kept = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
