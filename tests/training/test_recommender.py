@@ -1,5 +1,7 @@
 """Ranker and head: learnt from rolling days, loaded by digest, ranking as they were trained to."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,8 +15,11 @@ from training.affinity.readers import readership
 from training.affinity.recommender import ORDER, Recommender
 from training.affinity.safety import Reader, excluded
 from training.affinity.touches import Touch
+from training.affinity.user_days import FILE, UserDays, compare
 from training.affinity.values import affinity_values
+from training.gates import gates
 from training.landmarks import without_consent
+from training.plots import plots
 from training.tasks import task
 
 QUICK = ("evaluation.replicates=60", "affinity.test_days=42", "affinity.user_days=500", "affinity.ranker.rounds=40")
@@ -144,3 +149,37 @@ def test_a_lake_without_reading_says_so(tmp_path):
 def test_the_head_is_the_scorers(recommender):
     x = np.random.default_rng(1).normal(size=(20, len(recommender.scorer.spec.names))) * 3
     np.testing.assert_allclose(recommender.likely(x), recommender.scorer.probability(x), atol=1e-12)
+
+
+def test_two_versions_are_compared_on_the_user_days_of_both(artefact, fitted, tmp_path):
+    days = UserDays.read(*artefact)
+    same = compare(artefact, artefact, "1")
+    assert same.rows == len(days.day) >= 100 and same.patients == len(np.unique(days.user))
+    assert all(figure.value == 0 for figure in same.figures.values()) and same.overlap == pytest.approx(1, abs=0.01)
+    assert {gate.verdict for gate in same.gates()} == {"pass"}
+
+    def version(name: str, told: UserDays):
+        folder = tmp_path / name
+        return folder, fitted.scorer.save(folder, {"figures": {}}, {**fitted.files, FILE: told.packed()})
+
+    worse = version("worse", replace(days, ndcg10=np.zeros(len(days.day))))
+    verdicts = {gate.name.rpartition(" ")[2]: gate.verdict for gate in compare(worse, artefact, "1").gates()}
+    assert verdicts == {"ndcg10_gain": "block", "recall20_gain": "pass", "explanations": "pass"}
+    few = version("few", UserDays(days.user[:40], days.day[:40], days.ndcg10[:40], days.recall20[:40]))
+    with pytest.raises(InputError, match="missing 60 more"):
+        compare(few, artefact, "1")
+
+
+def test_a_ranker_is_gated_and_reported_as_other_models(fitted):
+    ranking = fitted.sections["ranking"]
+    assert sum(ranking["reasons"].values()) == pytest.approx(1, abs=0.01) and ranking["parts"]["history 5-19"]
+    found = {gate.name: gate.verdict for gate in gates(fitted.figures, {"kind": "affinity"}, True, fitted.sections)}
+    assert found["beats the reference: ndcg10"] in ("pass", "warn") and "parts of people and items" in found
+    behind = {**fitted.figures, "test_ndcg10_gain": -0.1, "test_ndcg10_gain_lo": -0.2, "test_ndcg10_gain_hi": -0.01}
+    told = {gate.name: gate.verdict for gate in gates(behind, {"kind": "affinity"}, True, fitted.sections)}
+    assert told["beats the reference: ndcg10"] == "block"
+    assert [step["step"] for step in fitted.attrition][:2] == [
+        "patients of the lake",
+        "no consent to model_development",
+    ]
+    assert len(plots(fitted.sections)) == 3
