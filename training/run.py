@@ -81,7 +81,7 @@ def run(
         from training.screening import fit_self_test
 
         tracking.prepare()
-        fitted, files = fit_self_test(task, overrides), manifest()
+        fitted, files = fit_self_test(task, overrides, sample), manifest()
         source = tracking.Source(NAME, next(iter(files.values())), files)
         return record(fitted.keeping(kept), source, overrides, sample)
     if lake is None:
@@ -130,8 +130,8 @@ def _takes(task: Task, options: dict[str, object], sample: float) -> None:
     if not 0 < sample <= 1:
         raise InputError("is no share of the patients", where=f"--sample {sample:g}", remedy="0.05, say")
     where = f"training run {task.name}"
-    if sample < 1 and task.kind in ("prevalent", "rule"):
-        raise InputError("takes no --sample", where=where, remedy="leave it out: what it reads is small")
+    if sample < 1 and task.kind == "rule":
+        raise InputError("takes no --sample", where=where, remedy="leave it out: it is counted, not learnt")
     for option, given in options.items():
         if given and task.kind not in ("churn", "incident"):
             raise InputError(f"takes no {option}", where=where, remedy="leave it out")

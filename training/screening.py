@@ -31,6 +31,7 @@ from training.points import Points
 from training.questionnaire import Questionnaire
 from training.sample_size import sample_size
 from training.scorer import Scorer
+from training.split import draw
 from training.task import Task
 
 if TYPE_CHECKING:
@@ -197,13 +198,18 @@ def beside(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
     return table.assign(**coded), (*coded, "told_prediabetes")
 
 
-def fit_self_test(task: Task, overrides: tuple[str, ...] = ()) -> Fitted:
-    """Fit, calibrate and judge a self-test's model on NHANES 2017-2018.
+def fit_self_test(task: Task, overrides: tuple[str, ...] = (), sample: float = 1.0) -> Fitted:
+    """Fit, calibrate and judge a self-test's model on NHANES 2017-2018, or on a share of its people.
 
     The simpler of the logistic model and trees within one standard error of the best wins. Its
     calibration is fitted to margins of people it never saw. A published score that was derived in
     another population than these people is compared with it, and does not stand for election. The
     folds are drawn by the seed of params.yaml whatever the overrides say: two runs are compared on the same.
+
+    Raises
+    ------
+    InputError
+        The task is no self-test; too few people, the number missing is named.
     """
     from features.sources.nhanes import frame
 
@@ -212,9 +218,12 @@ def fit_self_test(task: Task, overrides: tuple[str, ...] = ()) -> Fitted:
     values, drawn = model_values(overrides), model_values().seed
     evaluation = section("evaluation", EvaluationValues, overrides)
     table, names = frame(), task.inputs.core
+    table = table[draw(table["seqn"].to_numpy(dtype=str), "sample") < sample].reset_index(drop=True)
     given = people(table, names, task.outcome)
     log = left_out(table, task, task.outcome)
     size = sample_size(len(given.y), int(given.y.sum()), parameters(task.inputs, names, values, given.x))
+    if size.verdict == "refused":
+        raise InputError(size.text, where=f"task {task.name}", remedy="take more of the people")
     published = tuple(score for score in SCORES if score.name in task.inputs.scores)
     among = {
         "logistic": linear(task.inputs, names, values),
