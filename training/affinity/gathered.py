@@ -38,6 +38,13 @@ def _dot(starts, columns, values, rows, vector, out):
         out[place] = total
 
 
+@njit([types.void(w, w, _PLACES, types.boolean[::1]) for w in _WIDTHS], cache=True, nogil=True)
+def _mark(starts, columns, rows, out):
+    for row in rows:
+        for at in range(starts[row], starts[row + 1]):
+            out[columns[at]] = True
+
+
 @njit([types.int64(w, w, _PLACES, types.int64[::1]) for w in _WIDTHS], cache=True, nogil=True)
 def _number(starts, columns, rows, place):
     """Number the columns that occur, in order of their first; ``place`` is -1 before, and elsewhere after."""
@@ -81,6 +88,13 @@ class Gathered:
         found = np.zeros(self.matrix.shape[1])
         weights = np.ascontiguousarray(np.broadcast_to(weight, len(self.rows)), dtype=np.float64)
         _total(*self._parts, weights, found)
+        return found
+
+    def marked(self) -> np.ndarray:
+        """Return (columns,) True where any of the rows has an entry."""
+        starts, columns, _, rows = self._parts
+        found = np.zeros(self.matrix.shape[1], dtype=bool)
+        _mark(starts, columns, rows, found)
         return found
 
     def filled(self) -> np.ndarray:

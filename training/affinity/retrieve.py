@@ -32,11 +32,11 @@ def retrieve(sight: Sight, allowed: np.ndarray, values: AffinityValues) -> np.nd
         if stage.catalogue.words.nnz:
             chosen[_best(sight.near, allowed, quota.content)] = True
         mine = np.unique(stage.origin[person.history])
-        brought = Gathered(stage.by_origin, mine[mine >= 0]).total() > 0
+        brought = Gathered(stage.by_origin, mine[mine >= 0]).marked()
         chosen[_leading(newest, allowed & brought, quota.origin)] = True
     weekly = popular[-1]
     if stage.catalogue.topic_names and sight.held.any():
-        about = Gathered(stage.catalogue.by_topic, np.flatnonzero(sight.held)).total() > 0
+        about = Gathered(stage.catalogue.by_topic, np.flatnonzero(sight.held)).marked()
         chosen[_leading(weekly, allowed & about, quota.clinical)] = True
     if sight.segments:
         alike = stage.segments.items[0][sight.segments].sum(axis=0, dtype=np.float64)
