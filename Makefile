@@ -35,7 +35,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(UV) pip install --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(UV) pip install --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@echo "set up: the kernels"
-	@$(BIN)/python -c 'import features.sweep, features.behind, serving.walk, training.treeshap'
+	@$(BIN)/python -c 'import features.sweep, features.behind, serving.walk, training.treeshap, training.affinity.recommender'
 	@touch $(READY)
 
 demo: $(READY) ## sample hospital, vectors, train all, serve on 127.0.0.1:3000 (ARGS=--exit: all but stay)
