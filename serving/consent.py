@@ -12,7 +12,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from features.consent import YEAR_US as YEAR_US
 from features.consent import Row, granted, relied_upon
 from serving.settings import Serving
 

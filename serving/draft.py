@@ -61,10 +61,7 @@ class Draft:
             "model": served.named(),
             "vector_spec": served.scorer.spec.digest,
             "bands": list(served.scorer.bands),
-            "templates": templates().digest,
-            "code": code_version(),
-            "codelists": codelists_version(),
-            "policy": policy_version(),
+            **made_with(),
             "purpose": question.purpose,
             "principal": asker.name,
             "role": asker.role,
@@ -126,6 +123,16 @@ def _told(reason: dict[str, str]) -> dict[str, str]:
 
 
 _ROOT = Path(__file__).resolve().parents[1]
+
+
+def made_with() -> dict[str, Any]:
+    """Return what every decision and list is made with beside its model: templates, code, codelists, policy."""
+    return {
+        "templates": templates().digest,
+        "code": code_version(),
+        "codelists": codelists_version(),
+        "policy": policy_version(),
+    }
 
 
 @functools.cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -121,12 +121,6 @@ def ready(recommender: Recommender, store: EventStore, items: tuple[Item, ...], 
     made = Front(recommender)
     made.now(store, items, at)
     _FRONTS[recommender] = made
-
-
-def before(recommender: Recommender, store: EventStore, items: tuple[Item, ...], record: Mapping[str, Any]) -> Fronted:
-    """Return what was shown when a list was recorded, made again of the events that are still there."""
-    at = instants.parse(record["popularity_at"])
-    return Front(recommender).now(store, items, at, record["popularity"]["upto"])
 
 
 def _versions(rows: pa.Table, since: int) -> Iterator[tuple[str, _Version]]:

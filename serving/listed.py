@@ -10,10 +10,10 @@ from typing import Any
 
 from features import instants
 from serving.consent import Standing
-from serving.draft import code_version, codelists_version, policy_version
+from serving.draft import made_with
 from serving.given import Given
 from serving.models import Served
-from serving.reasons import refusal, templates
+from serving.reasons import refusal
 from training.affinity.item import Item
 
 TASK = "content_affinity"
@@ -93,10 +93,7 @@ class Listed:
         header = {
             "task": TASK,
             "model": model,
-            "templates": templates().digest,
-            "code": code_version(),
-            "codelists": codelists_version(),
-            "policy": policy_version(),
+            **made_with(),
             "purpose": question.purpose,
             "principal": asker.name,
             "role": asker.role,

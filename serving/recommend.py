@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from features.consent import YEAR_US
 from features.instants import DAY
 from features.tags import tags
-from serving.consent import YEAR_US, Standing, birth, known, standing
+from serving.consent import Standing, birth, known, standing
 from serving.decide import alarmed, unfit
 from serving.front import Fronted, front
 from serving.given import Given
@@ -21,7 +22,7 @@ from serving.reasons import choose, templates
 from training.affinity.readers import conditions
 from training.affinity.recommender import Listed as Ranked
 from training.affinity.recommender import Recommender
-from training.affinity.safety import Reader, closed, for_everyone
+from training.affinity.safety import Reader, by_date, closed
 from training.affinity.values import AffinityValues
 
 if TYPE_CHECKING:
@@ -125,9 +126,9 @@ def _same(given: Given) -> Listed:
     nobody = Standing(None)
     if given.sealed or tags().acute(given.tables, question.patient_id, question.at):
         return Listed.of(given, None, nobody, refused="sealed" if given.sealed else "acute_flag")
-    chosen = for_everyone(given.items, question.at, given.channel)[: given.k]
-    reasons = ((item.content_id, closed(item, question.at)) for item in given.items)
-    withheld = {name: why for name, why in reasons if why is not None}
+    judged = [(item, closed(item, question.at)) for item in given.items]
+    withheld = {item.content_id: why for item, why in judged if why is not None}
+    chosen = by_date((item for item, why in judged if why is None), given.channel)[: given.k]
     items = [shown(item, slot, None, [], 1.0) for slot, item in enumerate(chosen, 1)]
     return Listed.of(given, None, nobody, items, withheld)
 

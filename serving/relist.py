@@ -13,7 +13,7 @@ from features.store import EventStore
 from serving.access import Principal
 from serving.catalogue import stood
 from serving.consent import Standing
-from serving.front import Fronted, before
+from serving.front import Front, Fronted
 from serving.given import Given
 from serving.listed import Listed
 from serving.models import Models
@@ -60,7 +60,8 @@ def relist(
     if models is None or not listed:
         return recommend(given), _ACUTE if gone and listed else None
     assert models.recommender is not None
-    fronted, told = before(models.recommender, store, given.items, recorded), recorded["popularity"]
+    told, at = recorded["popularity"], instants.parse(recorded["popularity_at"])
+    fronted = Front(models.recommender).now(store, given.items, at, told["upto"])
     if not gone and fronted.touches >= told["touches"]:
         return recommend(replace(given, fronted=lambda: fronted)), None
     again = replace(fronted, touches=told["touches"], digest=told["digest"])
@@ -88,8 +89,7 @@ def _given(
     def fronted() -> Fronted:
         """Return what a refusal did not look at: needed only where it is none any more."""
         assert models is not None and models.recommender is not None
-        read = {"popularity_at": header["as_of"], "popularity": {"upto": upto}}
-        return before(models.recommender, store, items, read)
+        return Front(models.recommender).now(store, items, at, upto)
 
     return Given(
         question,

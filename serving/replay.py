@@ -24,12 +24,11 @@ from serving.appender import canonical
 from serving.chart import Chart
 from serving.consent import Standing
 from serving.decide import judge
-from serving.draft import Draft, code_version, codelists_version, policy_version
+from serving.draft import Draft, made_with
 from serving.ledger import Entry, Sealed
 from serving.listed import Listed
 from serving.models import Models
 from serving.question import Question
-from serving.reasons import templates
 from serving.relist import relist
 from serving.scoring import score
 from serving.settings import Serving
@@ -192,15 +191,9 @@ def _models(home: Path, task: str, digest: str, version: str) -> Models:
 
 
 def _changed(header: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
-    now = {
-        "code": code_version(),
-        "codelists": codelists_version(),
-        "policy": policy_version(),
-        "templates": templates().digest,
-    }
     return tuple(
         {"what": name, "then": header.get(name), "now": value}
-        for name, value in now.items()
+        for name, value in made_with().items()
         if header.get(name) != value
     )
 

@@ -29,12 +29,13 @@ from training.candidates import candidates
 from training.censoring import weights
 from training.evaluate import EvaluationValues, figures
 from training.followup import Followup
-from training.landmarks import landmarks, span, without_consent
+from training.landmarks import landmarks, span
 from training.mistakes import check
 from training.models import logistic
 from training.models.choice import Candidate, choose, out_of_fold
 from training.models.values import ModelValues, model_values
 from training.outcome import FollowedOutcome
+from training.permission import without_consent
 from training.plain import plain, text
 from training.sample_size import MIN_EVENTS
 from training.split import SplitValues

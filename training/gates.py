@@ -84,10 +84,20 @@ def _ahead(figures: Mapping[str, float]) -> list[Gate]:
         if not name.startswith("test_gain_") or name.endswith(("_lo", "_hi")):
             continue
         lo, hi = figures[f"{name}_lo"], figures[f"{name}_hi"]
-        verdict = "pass" if lo > 0 else "block" if hi < 0 else "warn"
+        verdict = _gained(lo, hi)
         text = f"{figures[name]:+.3f} AUROC [{lo:+.3f}, {hi:+.3f}], paired"
         found.append(Gate(f"beats {name.removeprefix('test_gain_')}", verdict, text))
     return found
+
+
+def _gained(lo: float, hi: float) -> str:
+    """Return the verdict on a gain over what is simpler, by the ends of its interval."""
+    return "pass" if lo > 0 else "block" if hi < 0 else "warn"
+
+
+def parts_of(ranking: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parts of people and items that lists are judged on, by name."""
+    return {**ranking["parts"], "new patients": ranking["cold_patients"], "new items": ranking["cold_items"]}
 
 
 def _lists(figures: Mapping[str, float], ranking: Mapping[str, Any] | None) -> list[Gate]:
@@ -97,10 +107,10 @@ def _lists(figures: Mapping[str, float], ranking: Mapping[str, Any] | None) -> l
     found = []
     for measure in ("ndcg10", "recall20"):
         gain, lo, hi = (figures[f"test_{measure}_gain{end}"] for end in ("", "_lo", "_hi"))
-        verdict = "pass" if lo > 0 else "block" if hi < 0 else "warn"
+        verdict = _gained(lo, hi)
         text = f"{gain:+.3f} {measure} [{lo:+.3f}, {hi:+.3f}] against {ranking['reference']}, paired"
         found.append(Gate(f"beats the reference: {measure}", verdict, text))
-    parts = {**ranking["parts"], "new patients": ranking["cold_patients"], "new items": ranking["cold_items"]}
+    parts = parts_of(ranking)
     judged = {name: part for name, part in parts.items() if part["user_days"] >= ENOUGH}
     behind = {name: part["ndcg10_gain"] for name, part in judged.items() if part["ndcg10_gain"]["hi"] < 0}
     for name, gain in behind.items():

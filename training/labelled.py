@@ -19,10 +19,11 @@ from training.attrition import Attrition
 from training.beside import beside, needs
 from training.censoring import Weights, observed_risk, weights
 from training.followup import Followup
-from training.landmarks import landmarks, without_consent
+from training.landmarks import landmarks
 from training.mistakes import check, constant, empty, once, tables_lacking, varying
 from training.models.values import model_values
 from training.outcome import FollowedOutcome
+from training.permission import without_consent
 from training.split import Split, SplitValues, draw, split
 from training.task import Task
 from training.tasks import task as task_named

@@ -13,7 +13,6 @@ from features.errors import InputError
 from features.instants import DAY, end_of_day, iso, moment
 from features.params import general
 from training.followup import NEVER, instants
-from training.permission import without_consent as without_consent
 from training.split import draw
 from training.task import Task, TimeAtRisk
 

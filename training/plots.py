@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from training.gates import parts_of
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -59,8 +61,9 @@ def _methods(axes: Axes, ranking: Mapping[str, Any]) -> None:
 
 
 def _parts(axes: Axes, ranking: Mapping[str, Any]) -> None:
-    parts = {**ranking["parts"], "new patients": ranking["cold_patients"], "new items": ranking["cold_items"]}
-    told = {name: part["ndcg10_gain"] for name, part in reversed(parts.items()) if part["user_days"] >= SMALL}
+    told = {
+        name: part["ndcg10_gain"] for name, part in reversed(parts_of(ranking).items()) if part["user_days"] >= SMALL
+    }
     names = list(told)
     axes.axvline(0, color=SOFT, lw=1, ls="--")
     axes.hlines(names, [each["lo"] for each in told.values()], [each["hi"] for each in told.values()], color=BAND, lw=4)

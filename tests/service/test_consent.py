@@ -8,9 +8,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from features.consent import YEAR_US
 from features.instants import DAY, micros
 from features.schema import table
-from serving.consent import YEAR_US, known, standing
+from serving.consent import known, standing
 from serving.settings import serving
 
 NOW = micros(datetime(2025, 6, 30, tzinfo=UTC))

@@ -18,7 +18,7 @@ from training.affinity.touches import Touch
 from training.affinity.user_days import FILE, UserDays, compare
 from training.affinity.values import affinity_values
 from training.gates import gates
-from training.landmarks import without_consent
+from training.permission import without_consent
 from training.plots import plots
 from training.tasks import task
 

@@ -11,8 +11,9 @@ from features.params import path
 from training.attrition import Attrition
 from training.censoring import Ended
 from training.followup import NEVER, Followup
-from training.landmarks import month_ends, span, without_consent
+from training.landmarks import month_ends, span
 from training.outcome import FirstDiagnosis, NoContact, NoLogin, Readmission
+from training.permission import without_consent
 from training.task import TimeAtRisk
 
 AT = parse("2025-01-31T00:00:00+00:00")

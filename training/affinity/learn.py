@@ -27,8 +27,8 @@ from training.affinity.values import AffinityValues, affinity_values
 from training.attrition import Attrition
 from training.evaluate import Bootstrap, EvaluationValues
 from training.fitted import Fitted, bands
-from training.landmarks import without_consent
 from training.models.values import model_values
+from training.permission import without_consent
 from training.sample_size import MIN_EVENTS
 from training.scorer import Scorer
 from training.split import draw

@@ -89,7 +89,7 @@ class Practice:
             whole = self._whole(day, str(name), hidden, window)
             if whole.opened.any():
                 self.latest.append(whole)
-                self.samples.append(self._drawn(whole, np.random.default_rng(_seed(f"{salt}-{name}"))))
+                self.samples.append(self._drawn(whole, np.random.default_rng(hashed(f"{salt}-{name}"))))
 
     def fit(self) -> Ranker:
         """Fit to the samples at hand."""
@@ -112,7 +112,7 @@ class Practice:
         return replace(whole, rows=whole.rows[chosen], opened=opened, weight=weight)
 
 
-def _seed(text: str) -> int:
+def hashed(text: str) -> int:
     """Return a seed of a text: the same whoever else is in the lake."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 

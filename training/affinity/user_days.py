@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 from features.errors import InputError
 from features.params import section
 from training import manifest, measures
+from training.affinity.practice import hashed
 from training.comparison import Comparison
 from training.evaluate import Bootstrap, EvaluationValues
 
@@ -43,8 +43,8 @@ class UserDays:
     @classmethod
     def of(cls, asked: Sequence[tuple[str, int, Sequence[str]]], ndcg10: np.ndarray, recall20: np.ndarray) -> UserDays:
         """Return the user-days of (patient id, instant, relevant content ids)."""
-        user = np.array([_digest(patient) for patient, *_ in asked], dtype=np.uint64)
-        day = np.array([_digest(f"{who} {at} {sorted(relevant)}") for who, at, relevant in asked], dtype=np.uint64)
+        user = np.array([hashed(patient) for patient, *_ in asked], dtype=np.uint64)
+        day = np.array([hashed(f"{who} {at} {sorted(relevant)}") for who, at, relevant in asked], dtype=np.uint64)
         return cls(user, day, ndcg10.astype(float), recall20.astype(float))
 
     def packed(self) -> bytes:
@@ -107,7 +107,3 @@ def compare(
 def _reasons(folder: Path, digest: str) -> Mapping[str, float]:
     """Return group -> share of the contributions to what is shown."""
     return dict(json.loads(manifest.read(folder, digest).get(REPORT, "{}")).get("reasons", {}))
-
-
-def _digest(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
