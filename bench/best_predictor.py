@@ -31,7 +31,6 @@ from features import catalogue
 from features.build import vectors
 from features.errors import InputError
 from features.lake import Lake
-from features.over import over
 from features.plan import compile_plan
 from simulation.write import hospital
 from training import measures
@@ -109,7 +108,7 @@ def best(many: Many, task: Task, moments: np.ndarray, settings: tuple[dict[str, 
     if kept_as.exists():
         return lightgbm.Booster(model_file=kept_as)
     ids, (at, x) = many.ids, many.at(moments)
-    asked = vectors(many.lake, compile_plan(over(catalogue(), task.own), task.cohort.needs), ids, at)
+    asked = vectors(many.lake, compile_plan(task.declared, task.cohort.needs), ids, at)
     columns = dict(zip(task.cohort.needs, asked.T))
     kept = np.logical_and.reduce([np.asarray(each.keep(columns), dtype=bool) for each in task.cohort.criteria])
     probability = truth(many.folder, task, ids, at)

@@ -128,8 +128,9 @@ def _versions(rows: pa.Table, since: int) -> Iterator[tuple[str, _Version]]:
     if "content_id" not in rows.column_names:
         return
     time = rows["time"].cast(pa.int64())
-    rows = rows.filter(pc.and_(pc.greater_equal(time, since), pc.is_valid(rows["content_id"])))
+    kept = pc.and_(pc.greater_equal(time, since), pc.is_valid(rows["content_id"]))
+    rows = rows.filter(kept)
     columns = [rows[name].to_pylist() for name in ("event_id", "version", "void", "content_id", "patient_id")]
-    told = zip(*columns, rows["time"].cast(pa.int64()).to_pylist(), worth(rows, affinity_values()).tolist())
+    told = zip(*columns, time.filter(kept).to_pylist(), worth(rows, affinity_values()).tolist())
     for event_id, version, void, content_id, reader, moment, weight in told:
         yield event_id, _Version(version, bool(void), Touch(content_id, moment, reader, weight))

@@ -16,11 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features import catalogue
 from features.errors import InputError
 from features.instants import DAY, iso, parse
 from features.lake import Lake
-from features.over import over
 from features.params import section
 from features.progress import track
 from training.attrition import Attrition
@@ -142,7 +140,7 @@ class _Walk:
         self.split = section("split", SplitValues, overrides)
         self.evaluation = section("evaluation", EvaluationValues, overrides)
         self.values: ModelValues = model_values(overrides)
-        self.declared = over(catalogue(), task.own)
+        self.declared = task.declared
         self.names = check(task, self.declared)
         self.span = span(lake)
         if dates[0] > self.span.end or dates[-1] < self.span.begin:

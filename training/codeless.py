@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from features import catalogue
 from features.absent import absent
 from features.derived import Derived
 from features.errors import InputError
-from features.over import over
 from features.plan import compile_plan
 from training.task import Task
 
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 
 def codeless(lake: Lake, task: Task, names: tuple[str, ...]) -> Iterator[str]:
     """Yield which of some features are empty because no code of their codelist occurs in the lake."""
-    for code, empty in absent(lake, compile_plan(over(catalogue(), task.own), names)).items():
+    for code, empty in absent(lake, compile_plan(task.declared, names)).items():
         yield f"no code of {code} occurs, so empty: {', '.join(empty)}"
 
 

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from features import catalogue
 from features.errors import InputError
-from features.over import over
 from features.params import section
 from training import measures
 from training.evaluate import Bootstrap, EvaluationValues, Figure
@@ -99,7 +97,7 @@ def compare(
 
     if data.spec.digest != challenger.spec.digest:
         raise InputError("the challenger's features are not those of this code", where=data.task.name)
-    plan = compile_plan(over(catalogue(), data.task.own), champion.spec.names)
+    plan = compile_plan(data.task.declared, champion.spec.names)
     if plan.spec.digest != champion.spec.digest:
         raise InputError("the champion's features are not those of this code", where=data.task.name)
     test = data.parts.rows("test")

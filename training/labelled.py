@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from features import catalogue
 from features.errors import InputError
 from features.instants import DAY
-from features.over import over
 from features.params import section
 from features.vector import VectorSpec
 from training.attrition import Attrition
@@ -175,7 +173,7 @@ def labelled(
     if not isinstance(task.outcome, FollowedOutcome):
         raise InputError(f"'{task.name}' is not asked of landmarks", where="dataset", remedy="see training run")
     values = section("split", SplitValues, overrides)
-    declared = over(catalogue(), task.own)
+    declared = task.declared
     readable = check(task, declared)
     once(lake)
     patient_id, at, what = landmarks(lake, task, values.reporting_lag_days, sample)

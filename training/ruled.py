@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from features import catalogue
 from features.build import vectors
 from features.errors import InputError
 from features.lake import Lake
-from features.over import over
 from features.plan import compile_plan
 from training.attrition import Attrition
 from training.landmarks import span
@@ -27,7 +25,7 @@ def run_rule(task: Task, lake: Lake) -> Trained:
     """
     if task.rule is None:
         raise InputError("has no rule", where=f"task {task.name}", remedy="give it rule=Rule(...)")
-    declared = over(catalogue(), task.own)
+    declared = task.declared
     check(task, declared)
     ids = lake.patients().astype(str)
     at = np.full(len(ids), span(lake).end)

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from features import catalogue
 from features.derived import Derived
 from features.errors import InputError
 from features.group import FeatureGroup
 from features.groups import MATERIAL
+from features.over import over
 from features.vector import VectorSpec
 from training import sound
 from training.cohort import Cohort
@@ -192,6 +194,11 @@ class Task:
             sound.is_a(self.rule, Rule, "rule", where, "rule=Rule(...)")
         if self.kind in ("churn", "incident", "affinity") and not self.time.horizon_days:
             raise InputError("a horizon of 0 days holds no outcome", where=where, remedy="horizon_days=60, say")
+
+    @property
+    def declared(self) -> tuple[FeatureGroup | Derived, ...]:
+        """The catalogue with the task's own groups laid over it."""
+        return over(catalogue(), self.own)
 
     @property
     def horizon_days(self) -> int:
