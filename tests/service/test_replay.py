@@ -120,7 +120,7 @@ def test_what_differs_is_named(inside: Inside, monkeypatch: pytest.MonkeyPatch) 
     inside.client.portal.call(inside.desk.run, look)  # type: ignore[union-attr]
     assert found[0].verdict == "differs"
     assert [each["what"] for each in found[0].differs] == ["margin", f"values.{said['values'][3]['feature']}.value"]
-    monkeypatch.setattr("serving.replay.code_version", lambda: {"version": "other"})
+    monkeypatch.setattr("serving.draft.code_version", lambda: {"version": "other"})
     inside.client.portal.call(inside.desk.run, look)  # type: ignore[union-attr]
     assert [each["what"] for each in found[1].changed] == ["code"]
 
