@@ -86,7 +86,8 @@ class Gathered:
     def total(self, weight: np.ndarray | float = 1.0) -> np.ndarray:
         """Return (columns,) the sum of the rows, each times its weight (n,), or all times one."""
         found = np.zeros(self.matrix.shape[1])
-        weights = np.ascontiguousarray(np.broadcast_to(weight, len(self.rows)), dtype=np.float64)
+        weights = np.empty(len(self.rows))
+        weights[:] = weight
         _total(*self._parts, weights, found)
         return found
 

@@ -39,7 +39,9 @@ def retrieve(sight: Sight, allowed: np.ndarray, values: AffinityValues) -> np.nd
         about = Gathered(stage.catalogue.by_topic, np.flatnonzero(sight.held)).marked()
         chosen[_leading(weekly, allowed & about, quota.clinical)] = True
     if sight.segments:
-        alike = stage.segments.items[0][sight.segments].sum(axis=0, dtype=np.float64)
+        alike = np.zeros(len(allowed))
+        for each in sight.segments:
+            alike += stage.segments.items[0, each]
         chosen[_best(alike, allowed, quota.segment)] = True
     missing = quota.least - int(chosen.sum())
     if missing > 0:
