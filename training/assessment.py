@@ -132,7 +132,7 @@ def months(data: Labelled, fitted: Fitted, probability: np.ndarray) -> list[dict
 def operating_point(data: Labelled, fitted: Fitted, probability: np.ndarray, values: EvaluationValues) -> float:
     """Return the probability from which a row is acted on: the calls of a month for churn, else the band ``high``."""
     if data.task.kind == "churn":
-        return float(np.quantile(probability, 1 - capacity(data, values)))
+        return float(np.quantile(probability, 1 - capacity(data.eligible, values)))
     return fitted.scorer.bands[1]
 
 

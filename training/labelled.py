@@ -59,7 +59,7 @@ class Labelled:
     log
         Who was left out.
     beside
-        Published scores, BG/NBD and RFM by name, (n,) each: baselines that are more than a feature.
+        What the model has to beat, by name: (n,) each, as ``training.beside`` gives them.
     sampled
         Share of the patients that was taken: below 1, a dry run.
     """

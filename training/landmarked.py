@@ -121,7 +121,7 @@ def fit(data: Labelled, overrides: tuple[str, ...] = (), trials: int = 0, storag
             "bands": list(scorer.bands),
             "used": list(scorer.used),
         },
-        figures=flat(found) | {"test_events": float(y.sum()), "test_capacity": capacity(data, judging)},
+        figures=flat(found) | {"test_events": float(y.sum()), "test_capacity": capacity(data.eligible, judging)},
         parameters={f"lightgbm.{k}": v for k, v in values.lightgbm.model_dump().items()}
         | {f"logistic.{k}": v for k, v in values.logistic.model_dump().items()}
         | {"seed": values.seed, "trials": trials, "winner": scorer.kind},
