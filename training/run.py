@@ -150,6 +150,8 @@ def record(
     assessment: Assessment | None = None,
 ) -> Trained:
     """Write the artefact, its card and its report, and register it."""
+    from training.assessment import remarks
+
     task, scorer = fitted.task, fitted.scorer
     trust = dict(assessment.sections if assessment else fitted.sections)
     figures = {**fitted.figures, **(assessment.figures if assessment else {})}
@@ -201,7 +203,7 @@ def record(
         )
     notes = (
         *fitted.notes,
-        *(assessment.notes if assessment else ()),
+        *remarks(trust),
         *(f"leak: {gate.text}" for gate in judged if gate.name == "too good" and gate.verdict != "pass"),
         *(("dry run on a sample of patients: not proposable",) if sample < 1 else ()),
     )
