@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from training.gates import Gate
+from training.gates import Gate, parts_of
 
 SECTIONS = ("fairness", "shuffled", "tested", "stability", "intervals", "ranking")
 """Sections of an assessment that the page shows where a kind of task has them."""
@@ -57,6 +57,7 @@ def report(
         shown=_shown,
         counts=("events",),
         small=SMALL,
+        parts_of=parts_of,
     )
 
 
