@@ -8,7 +8,7 @@ from pathlib import Path
 from features.derived import Derived
 from features.errors import InputError
 from features.group import FeatureGroup
-from features.hospital import load
+from features.siblings import load_among
 
 CATALOGUE = "catalogue"
 
@@ -37,7 +37,8 @@ def _of_file(file: Path) -> list[FeatureGroup | Derived]:
     if not file.is_file():
         raise InputError("there is no such file", where=where)
     name = f"carepath_groups_{hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:12]}"
-    groups = [each for each in vars(load(name, file, where)).values() if isinstance(each, FeatureGroup | Derived)]
+    module, _ = load_among(name, file, where)
+    groups = [each for each in vars(module).values() if isinstance(each, FeatureGroup | Derived)]
     if not groups:
         raise InputError("declares no group", where=where, remedy="decorate a function with @feature_group(...)")
     return list({id(each): each for each in groups}.values())

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.stats import beta
+from scipy.stats import beta, t
 
 from training import measures
-from training.evaluate import Bootstrap, EvaluationValues
-from training.labelled import Labelled
 from training.refit import Refit
+from training.rounds import Rounds
 
 ALONE = 0.95
 """AUROC of one feature from which it is named."""
@@ -25,7 +24,9 @@ LEAST = 10
 """Patients of an outcome who have a value, from which it is judged."""
 CONFIDENCE = 0.95
 CHANCE = 0.03
-"""By how much a model of shuffled labels may beat .5 beside its interval."""
+"""By how much models of shuffled labels may beat .5 beside their interval."""
+DEALS = 10
+"""How often labels are dealt."""
 
 
 @dataclass(frozen=True)
@@ -124,23 +125,25 @@ def _auroc(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> float:
     return float(measures.auroc(y, score)(weights)[0])
 
 
-def shuffled(data: Labelled, refit: Refit, values: EvaluationValues) -> dict[str, Any]:
-    """Fit to labels dealt to other patients, and return the AUROC for those labels on the test part.
+def shuffled(data: Rounds, refit: Refit, seed: int) -> dict[str, Any]:
+    """Fit to labels dealt to other patients, and return the AUROC for those labels on the rows judged.
 
-    A patient's labels stay together, so that a patient (or a copy of one) in both parts would be
-    remembered. An AUROC above .5 beyond its interval, and by more than .03, is an alarm.
+    A patient's labels stay together, so that a patient (or a copy of one) on both sides would be
+    remembered. The mean of ten dealings above .5 beyond their interval (Student's), and by more than .03, is an
+    alarm: one dealing alone may agree with a feature by chance.
     """
-    y = dealt(data.y, data.patient_id, values.seed)
-    train, test = data.parts.rows("train"), data.parts.rows("test")
-    if len(np.unique(y[train])) < 2 or len(np.unique(y[test])) < 2:
+    refit, found = refit.quick(), []
+    for number in range(DEALS):
+        deal = replace(data, y=dealt(data.y, data.patient_id, seed + number))
+        if all(len(np.unique(deal.y[rows])) == 2 for each in deal.parts for rows in each):
+            found.append(float(deal.auroc(refit)(deal.weight[deal.tested][None])[0]))
+    if len(found) < 2:
         return {"alarm": False, "auroc": None, "text": "one class only: not asked"}
-    model = refit.quick()(data.x[train], y[train], data.patient_id[train], data.weight[train])
-    draw = Bootstrap(data.patient_id[test], values.replicates, values.seed, data.weight[test])
-    figure = draw.figure(measures.auroc(y[test], model.margin(data.x[test])))
-    alarm = figure.lo > 0.5 and figure.value > 0.5 + CHANCE
-    shown = f"AUROC {figure.value:.3f} [{figure.lo:.3f}, {figure.hi:.3f}]"
-    text = f"a model of shuffled labels reaches {shown}, .5 is wanted"
-    return {"alarm": alarm, "auroc": [figure.value, figure.lo, figure.hi], "text": text}
+    value, error = float(np.mean(found)), float(np.std(found, ddof=1) / np.sqrt(len(found)))
+    reach = error * float(t.ppf((1 + CONFIDENCE) / 2, len(found) - 1))
+    alarm = value - reach > 0.5 and value > 0.5 + CHANCE
+    text = f"models of shuffled labels reach AUROC {value:.3f} [{value - reach:.3f}, {value + reach:.3f}], .5 is wanted"
+    return {"alarm": alarm, "auroc": [value, value - reach, value + reach], "text": text}
 
 
 def dealt(y: np.ndarray, patient_id: np.ndarray, seed: int) -> np.ndarray:

@@ -20,6 +20,8 @@ from training.learning import learning_curve, without_tested
 from training.models.values import model_values
 from training.months import label_shift
 from training.refit import Refit
+from training.rounds import Rounds
+from training.scorer import Scorer
 from training.strata import UNLIKE, strata
 
 if TYPE_CHECKING:
@@ -44,19 +46,6 @@ class Assessment:
     sections: Mapping[str, Any]
     figures: Mapping[str, float]
     files: Mapping[str, str]
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a person should read on the terminal."""
-        told = self.sections
-        alarmed = [f"leak: {each['feature']}: {each['text']}" for each in told["leaks"]]
-        if told["shuffled"]["alarm"]:
-            alarmed.append(f"leak: {told['shuffled']['text']}")
-        judged = [each for each in told["fairness"] if each["verdict"] in ("warn", "block")]
-        unfair = [f"{each['verdict']}: {each['axis']} {each['group']}: {'; '.join(each['why'])}" for each in judged]
-        stable = f"reasons: mean overlap {told['stability']['overlap']:.2f} over {stability.RETRAINS} retrains"
-        odd = [f"labels of {each['month']} disagree with the other months" for each in told["months"] if each["alarm"]]
-        return (*alarmed, *unfair, *odd, stable, told["tested"]["text"], told["curvature"]["text"])
 
 
 def assess(data: Labelled, fitted: Fitted, lake: Lake, overrides: tuple[str, ...] = ()) -> Assessment:
@@ -85,11 +74,6 @@ def assess(data: Labelled, fitted: Fitted, lake: Lake, overrides: tuple[str, ...
     disease = data.task.kind == "incident"
     files: dict[str, str] = {}
 
-    def reasons() -> dict[str, Any]:
-        found = stability.stability(data, scorer, refit, values.seed)
-        files[stability.FILE] = found.to_json()
-        return {"overlap": found.overlap, "rows": found.rows, "shares": dict(found.shares)}
-
     def venn_abers() -> dict[str, Any] | None:
         if fitted.held is None:
             return None
@@ -106,9 +90,7 @@ def assess(data: Labelled, fitted: Fitted, lake: Lake, overrides: tuple[str, ...
             asdict(each) for each in judge(y, probability, patient, groups, cut, values, weight, disease, UNLIKE)
         ],
         "leaks": lambda: [asdict(each) for each in alarms.leaks(data.spec.names, *_known(data))],
-        "shuffled": lambda: alarms.shuffled(data, refit, values),
-        "stability": reasons,
-        "learning_curve": lambda: learning_curve(data, refit, values),
+        **fitted_again(data.rounds, scorer, refit, values, files),
         "tested": lambda: without_tested(data, refit, values),
         "intervals": venn_abers,
         "months": lambda: months(data, fitted, probability),
@@ -116,6 +98,40 @@ def assess(data: Labelled, fitted: Fitted, lake: Lake, overrides: tuple[str, ...
     sections: dict[str, Any] = {name: asked[name]() for name in track(tuple(asked), "assessment")}
     sections["operating_point"] = {"probability": cut, "text": f"acted on from a probability of {cut:.4f}"}
     return Assessment(sections, group_figures(sections["fairness"]), files)
+
+
+def fitted_again(
+    data: Rounds, scorer: Scorer, refit: Refit, values: EvaluationValues, files: dict[str, str]
+) -> dict[str, Callable[[], Any]]:
+    """Return what is asked of the model fitted again (to other labels, other patients, fewer of them), by section.
+
+    The table of stability is put into ``files``.
+    """
+
+    def reasons() -> dict[str, Any]:
+        found = stability.stability(data, scorer, refit, values.seed)
+        files[stability.FILE] = found.to_json()
+        return {"overlap": found.overlap, "rows": found.rows, "shares": dict(found.shares)}
+
+    return {
+        "shuffled": lambda: alarms.shuffled(data, refit, values.seed),
+        "stability": reasons,
+        "learning_curve": lambda: learning_curve(data, refit, values),
+    }
+
+
+def remarks(trust: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a person should read on the terminal of the sections that a kind of task has."""
+    told = [f"leak: {each['feature']}: {each['text']}" for each in trust.get("leaks", ())]
+    if trust.get("shuffled", {}).get("alarm"):
+        told.append(f"leak: {trust['shuffled']['text']}")
+    judged = [each for each in trust.get("fairness", ()) if each["verdict"] in ("warn", "block")]
+    told += [f"{each['verdict']}: {each['axis']} {each['group']}: {'; '.join(each['why'])}" for each in judged]
+    odd = [each for each in trust.get("months", ()) if each["alarm"]]
+    told += [f"labels of {each['month']} disagree with the other months" for each in odd]
+    if "stability" in trust:
+        told.append(f"reasons: mean overlap {trust['stability']['overlap']:.2f} over {stability.RETRAINS} retrains")
+    return (*told, *(trust[name]["text"] for name in ("tested", "curvature") if name in trust))
 
 
 def months(data: Labelled, fitted: Fitted, probability: np.ndarray) -> list[dict[str, Any]]:
@@ -132,7 +148,7 @@ def months(data: Labelled, fitted: Fitted, probability: np.ndarray) -> list[dict
 def operating_point(data: Labelled, fitted: Fitted, probability: np.ndarray, values: EvaluationValues) -> float:
     """Return the probability from which a row is acted on: the calls of a month for churn, else the band ``high``."""
     if data.task.kind == "churn":
-        return float(np.quantile(probability, 1 - capacity(data, values)))
+        return float(np.quantile(probability, 1 - capacity(data.eligible, values)))
     return fitted.scorer.bands[1]
 
 

@@ -2,12 +2,13 @@
 
 At every date only events known by then are read for the labels that are learnt from, and only
 landmarks whose time at risk and reporting lag had closed. The scores forward are labelled from the
-whole lake. A patient may be learnt from and scored later, as in production.
+whole lake. A patient may be learnt from and scored later, as in production. What the task names to be
+beaten is fitted to the same rows at every date and judged on the same rows as the model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,16 +23,17 @@ from features.lake import Lake
 from features.params import section
 from features.progress import track
 from training.attrition import Attrition
+from training.beside import beside, needs
 from training.calibrate import affine, sigmoid
 from training.candidates import candidates
 from training.censoring import weights
-from training.evaluate import EvaluationValues, figures
+from training.evaluate import EvaluationValues, capacity, figures
 from training.followup import Followup
 from training.landmarks import landmarks, span
 from training.mistakes import check
 from training.models import logistic
 from training.models.choice import Candidate, choose, out_of_fold
-from training.models.values import ModelValues, model_values
+from training.models.values import model_values
 from training.outcome import FollowedOutcome
 from training.permission import without_consent
 from training.plain import plain, text
@@ -60,14 +62,16 @@ class KnownBy(Lake):
 
 @dataclass(frozen=True)
 class Rows:
-    """Eligible landmarks with their vectors."""
+    """Eligible landmarks with their vectors, and the features that the baselines read, by name."""
 
     patient_id: np.ndarray
     at: np.ndarray
     x: np.ndarray
+    needed: Mapping[str, np.ndarray]
 
     def where(self, mask: np.ndarray) -> Rows:
-        return Rows(self.patient_id[mask], self.at[mask], self.x[mask])
+        needed = {name: column[mask] for name, column in self.needed.items()}
+        return Rows(self.patient_id[mask], self.at[mask], self.x[mask], needed)
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,7 @@ class _Walk:
         self.task, self.lake, self.dates = task, lake, dates
         self.split = section("split", SplitValues, overrides)
         self.evaluation = section("evaluation", EvaluationValues, overrides)
-        self.values: ModelValues = model_values(overrides)
+        self.settings = self.values = model_values(overrides)
         self.declared = task.declared
         self.names = check(task, self.declared)
         self.span = span(lake)
@@ -161,11 +165,13 @@ class _Walk:
         forward = self.rows(np.repeat(everyone, len(self.dates)), np.tile(self.dates, len(everyone)))
         label, weight = self.labelled(forward, self.lake, self.span.end)
         score = np.full(len(forward.at), np.nan)
-        told = []
+        told, simpler = [], []
         for date in track(self.dates.tolist(), f"backtest {self.task.name}", len(self.dates)):
             rows = forward.at == date
-            found, score[rows] = self.step(date, learnt, forward.where(rows))
-            told.append(found | self.judged(forward.where(rows), score[rows], label[rows], weight[rows]))
+            asked = forward.where(rows)
+            found, score[rows], each = self.step(date, learnt, asked)
+            told.append(found | self.judged(asked, score[rows], label[rows], weight[rows], each))
+            simpler.append((rows, each))
         if np.isnan(score).all():
             raise InputError(
                 f"at no date were there {MIN_EVENTS} patients with an event to learn from",
@@ -173,7 +179,8 @@ class _Walk:
                 remedy="begin later, or give a longer lake",
             )
         scored = ~np.isnan(score)
-        overall = self.judged(forward.where(scored), score[scored], label[scored], weight[scored])
+        every = {name: column[scored] for name, column in _together(simpler, score).items()}
+        overall = self.judged(forward.where(scored), score[scored], label[scored], weight[scored], every)
         predictions = pd.DataFrame(
             {
                 "patient_id": forward.patient_id,
@@ -204,8 +211,11 @@ class _Walk:
         log = Attrition()
         log.start("landmarks", patient_id)
         kept = cohort.apply(dict(zip(cohort.needs, asked.T)), patient_id, log)
-        x = vectors(self.lake, compile_plan(self.declared, self.names), patient_id[kept], at[kept])
-        return Rows(patient_id[kept], at[kept], x)
+        needed = needs(self.task)
+        plan = compile_plan(self.declared, tuple(dict.fromkeys((*self.names, *needed))))
+        columns = dict(zip(plan.spec.names, vectors(self.lake, plan, patient_id[kept], at[kept]).T))
+        x = np.stack([columns[name] for name in self.names], axis=1)
+        return Rows(patient_id[kept], at[kept], x, {name: columns[name] for name in needed})
 
     def labelled(self, rows: Rows, lake: Lake, known: int) -> tuple[np.ndarray, np.ndarray]:
         """Return (label, weight) of rows by what a lake knew; both null where open or left out by the outcome."""
@@ -225,8 +235,8 @@ class _Walk:
         weight[closed[there]] = weighed
         return label, weight
 
-    def step(self, date: int, learnt: Rows, asked: Rows) -> tuple[dict[str, Any], np.ndarray]:
-        """Train with what was known at a date and return what was done, and the scores of the rows asked."""
+    def step(self, date: int, learnt: Rows, asked: Rows) -> tuple[dict[str, Any], np.ndarray, dict[str, np.ndarray]]:
+        """Train with what was known at a date; return what was done, and the scores and baselines of the rows asked."""
         told: dict[str, Any] = {"at": iso(date), "scored": len(asked.at)}
         past = learnt.where(learnt.at <= date)
         y, weight = self.labelled(past, KnownBy(self.lake, date), date)
@@ -236,9 +246,10 @@ class _Walk:
         told |= {"trained_rows": len(y), "trained_patients": len(np.unique(rows.patient_id)), "trained_events": events}
         if events < MIN_EVENTS or (y == 1).all():
             missing = f"{max(MIN_EVENTS - events, 1)} more patients with an event are needed"
-            return told | {"kind": "none", "note": missing}, np.full(len(asked.at), np.nan)
+            return told | {"kind": "none", "note": missing}, np.full(len(asked.at), np.nan), {}
         model, (a, b) = self.fitted(rows, y, weight)
-        return told | {"kind": self.kind}, sigmoid(a * model.margin(asked.x) + b)
+        score = sigmoid(a * model.margin(asked.x) + b)
+        return told | {"kind": self.kind}, score, self.simpler(rows, y, weight, asked)
 
     def fitted(self, rows: Rows, y: np.ndarray, weight: np.ndarray) -> tuple[Candidate, tuple[float, float]]:
         """Return a model and its calibration; the kind is chosen at the first date and kept."""
@@ -255,21 +266,44 @@ class _Walk:
         margin = out_of_fold(fit, x, y, patient, values.folds, values.seed, weight)
         return fit(x, y, patient, weight), affine(margin, y, weight)
 
-    def judged(self, rows: Rows, score: np.ndarray, label: np.ndarray, weight: np.ndarray) -> dict[str, Any]:
-        """Return how many are closed and the figures of those, or none for one class."""
+    def simpler(self, rows: Rows, y: np.ndarray, weight: np.ndarray, asked: Rows) -> dict[str, np.ndarray]:
+        """Return the task's baselines of the rows asked, fitted to the others where they are fitted at all."""
+        columns = {name: np.concatenate([column, asked.needed[name]]) for name, column in rows.needed.items()}
+        patient, unknown = np.concatenate([rows.patient_id, asked.patient_id]), np.full(len(asked.at), np.nan)
+        train = np.arange(len(patient)) < len(y)
+        given = columns, train, np.r_[y, unknown], np.r_[weight, unknown], patient
+        return {name: each[~train] for name, each in beside(self.task, *given, self.settings).items()}
+
+    def judged(
+        self,
+        rows: Rows,
+        score: np.ndarray,
+        label: np.ndarray,
+        weight: np.ndarray,
+        baselines: Mapping[str, np.ndarray],
+    ) -> dict[str, Any]:
+        """Return how many are closed and the figures of those, the baselines beside them, or none for one class."""
         closed = (weight > 0) & ~np.isnan(label) & ~np.isnan(score)
         y = label[closed]
         told: dict[str, Any] = {"closed": int(closed.sum()), "events": int(y.sum()), "figures": {}}
         if len(np.unique(y)) == 2:
-            baselines = self.baselines(rows, closed)
-            found = figures(y, score[closed], rows.patient_id[closed], baselines, 0.05, self.evaluation, weight[closed])
+            share = capacity(len(rows.at) / len(np.unique(rows.at)), self.evaluation)
+            same = {name: each[closed] for name, each in baselines.items()}
+            patient = rows.patient_id[closed]
+            found = figures(y, score[closed], patient, same, share, self.evaluation, weight[closed])
+            found.pop(f"gain_{self.winner}", None)  # a published score that was chosen gains nothing over itself
+            told["capacity"] = share
             told["figures"] = {name: plain([each.value, each.lo, each.hi]) for name, each in found.items()}
         return told
 
-    def baselines(self, rows: Rows, closed: np.ndarray) -> dict[str, np.ndarray]:
-        given = self.task.inputs.baselines.items()
-        return {
-            name: rows.x[closed, self.names.index(feature)] * (1 if direction == "up" else -1)
-            for name, (feature, direction) in given
-            if feature in self.names
-        }
+
+def _together(parts: list[tuple[np.ndarray, dict[str, np.ndarray]]], score: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the (n,) baselines of every date, by name: those that stand at each date with scores."""
+    given = [(rows, each) for rows, each in parts if not np.isnan(score[rows]).all()]
+    found = {}
+    for name in given[0][1]:
+        if all(name in each for _, each in given):
+            found[name] = np.full(len(score), np.nan)
+            for rows, each in given:
+                found[name][rows] = each[name]
+    return found

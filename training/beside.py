@@ -1,4 +1,4 @@
-"""Baselines that are more than one feature: published scores; for churn BG/NBD and a logistic regression of RFM."""
+"""What a model has to beat: single features, published scores; for churn BG/NBD and a logistic regression of RFM."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ _FITTED = 20_000
 
 def needs(task: Task) -> tuple[str, ...]:
     """Return the features of the catalogue that a task's baselines read, each once."""
-    found = [name for score in over_catalogue(task.inputs.scores) for name in score.needs]
-    return tuple(dict.fromkeys((*found, *(RHYTHM if task.inputs.rhythm else ()), *task.inputs.rfm)))
+    inputs = task.inputs
+    found = [feature for feature, _ in inputs.baselines.values()]
+    found += [name for score in over_catalogue(inputs.scores) for name in score.needs]
+    return tuple(dict.fromkeys((*found, *(RHYTHM if inputs.rhythm else ()), *inputs.rfm)))
 
 
 def beside(
@@ -46,7 +48,10 @@ def beside(
     values
         Settings of the logistic regression.
     """
-    found = {}
+    found = {
+        name: columns[feature] if direction == "up" else -columns[feature]
+        for name, (feature, direction) in task.inputs.baselines.items()
+    }
     for score in over_catalogue(task.inputs.scores):
         x = np.stack([columns[name] for name in score.needs], axis=1)
         try:

@@ -68,7 +68,7 @@ def run_estimator(
         ) from error
     figures = flat(evaluate(data, probability)) | {"test_events": float(data.y[test].sum())}
     text = text_of(named)
-    tags = provenance(data.task, data.spec.digest, source) | {
+    tags = provenance(data.task, data.spec.digest, source, files or {}) | {
         "estimator": f"{named} ({kind})",
         "estimator_digest": hashlib.sha256(text.encode()).hexdigest(),
         "exploratory": str(size.verdict == "exploratory").lower(),

@@ -188,19 +188,14 @@ def evaluate(
     test = data.parts.rows("test")
     told = np.asarray(probability, dtype=float)
     told = told[test] if len(told) == len(test) else told
-    baselines = {}
-    for name, (feature, direction) in data.task.inputs.baselines.items():
-        if feature in data.spec.names:
-            score = data.column(feature)[test]
-            baselines[name] = score if direction == "up" else -score
-    baselines |= {name: score[test] for name, score in data.beside.items()}
-    patient, share = data.patient_id[test], capacity(data, values)
+    baselines = {name: score[test] for name, score in data.beside.items()}
+    patient, share = data.patient_id[test], capacity(data.eligible, values)
     return figures(data.y[test], told, patient, baselines, share, values, data.weight[test])
 
 
-def capacity(data: Labelled, values: EvaluationValues) -> float:
-    """Return the share of those eligible at a landmark that the calls of a month (30 days) reach."""
-    return float(min(1.0, values.calls_per_day * 30 / max(data.eligible, 1.0)))
+def capacity(eligible: float, values: EvaluationValues) -> float:
+    """Return the share of those ``eligible`` at a landmark that the calls of a month (30 days) reach."""
+    return float(min(1.0, values.calls_per_day * 30 / max(eligible, 1.0)))
 
 
 callable_as(__name__, evaluate)

@@ -72,12 +72,14 @@ class Followup:
         names, row = np.unique(self.patient_id, return_inverse=True)
         return names, row
 
-    def _events(self, table: str, columns: tuple[str, ...]) -> pa.Table:
+    def _versions(self, table: str, columns: tuple[str, ...]) -> pa.Table:
         wanted = ("patient_id", "event_id", "version", "void", "time", *columns)
-        read = self.lake.read(table, columns=list(wanted)) if table in self.lake.tables() else None
-        if read is None:
+        if table not in self.lake.tables():
             return pa.table({name: pa.array([], pa.string()) for name in wanted})
-        return final(read)
+        return self.lake.read(table, columns=list(wanted))
+
+    def _events(self, table: str, columns: tuple[str, ...]) -> pa.Table:
+        return final(self._versions(table, columns))
 
     def _placed(self, events: pa.Table, time: str = "time") -> tuple[np.ndarray, np.ndarray]:
         """Return (patient as a place in the landmarks' patients, instant) of the events that have both."""
@@ -177,17 +179,14 @@ class Followup:
         """Return when the patient died, or NEVER, for each landmark."""
         return self._first(*self._placed(self._events("patients", ("deceased_at",)), "deceased_at"))
 
-    def first(self, table: str, name: str) -> np.ndarray:
-        """Return the first time of a codelist's codes in a clinical table, or NEVER, for each landmark."""
-        return self._first(*self._placed(_coded(self._events(table, ("code_system", "code")), name)))
+    def first(self, table: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the first time of a codelist's codes in a clinical table, for each landmark, or NEVER.
 
-    def first_known(self, table: str, name: str) -> np.ndarray:
-        """Return when a code of a codelist first became known, in any version, or NEVER, for each landmark."""
-        columns = ("patient_id", "code_system", "code", "known_at")
-        if table not in self.lake.tables():
-            return np.full(len(self.at), NEVER)
-        events = _coded(self.lake.read(table, columns=list(columns)), name)
-        return self._first(*self._placed(events, "known_at"))
+        And when such a code first became known, in any version.
+        """
+        versions = self._versions(table, ("known_at", "code_system", "code"))
+        known = self._placed(_coded(versions, name), "known_at")
+        return self._first(*self._placed(_coded(final(versions), name))), self._first(*known)
 
     def _first(self, place: np.ndarray, moment: np.ndarray) -> np.ndarray:
         names, row = self._patients

@@ -22,6 +22,7 @@ from training.mistakes import check, constant, empty, once, tables_lacking, vary
 from training.models.values import model_values
 from training.outcome import FollowedOutcome
 from training.permission import without_consent
+from training.rounds import Rounds
 from training.split import Split, SplitValues, draw, split
 from training.task import Task
 from training.tasks import task as task_named
@@ -59,7 +60,7 @@ class Labelled:
     log
         Who was left out.
     beside
-        Published scores, BG/NBD and RFM by name, (n,) each: baselines that are more than a feature.
+        What the model has to beat, by name: (n,) each, as ``training.beside`` gives them.
     sampled
         Share of the patients that was taken: below 1, a dry run.
     """
@@ -83,6 +84,12 @@ class Labelled:
     def weight(self) -> np.ndarray:
         """(n,) weight of each row, the same in fitting, calibration and measures."""
         return self.weights.weight
+
+    @property
+    def rounds(self) -> Rounds:
+        """The rows as a model is fitted to them again: to the train part, judged on the test part."""
+        parts = ((self.parts.rows("train"), self.parts.rows("test")),)
+        return Rounds(self.x, self.y, self.weight, self.patient_id, parts)
 
     def rows(self, part: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return (x, y, patient_id) of a part."""

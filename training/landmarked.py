@@ -121,10 +121,8 @@ def fit(data: Labelled, overrides: tuple[str, ...] = (), trials: int = 0, storag
             "bands": list(scorer.bands),
             "used": list(scorer.used),
         },
-        figures=flat(found) | {"test_events": float(y.sum()), "test_capacity": capacity(data, judging)},
-        parameters={f"lightgbm.{k}": v for k, v in values.lightgbm.model_dump().items()}
-        | {f"logistic.{k}": v for k, v in values.logistic.model_dump().items()}
-        | {"seed": values.seed, "trials": trials, "winner": scorer.kind},
+        figures=flat(found) | {"test_events": float(y.sum()), "test_capacity": capacity(data.eligible, judging)},
+        parameters=values.logged() | {"trials": trials, "winner": scorer.kind},
         attrition=tuple(data.log.rows()),
         notes=(choice.text, *((tuning.text,) if tuning else ()), data.parts.note, f"{size.verdict}: {size.text}"),
         exploratory=size.verdict == "exploratory",

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from features.vector import Feature
-from training import measures
-from training.evaluate import Bootstrap, EvaluationValues, Figure
+from training.evaluate import EvaluationValues
 from training.labelled import Labelled
 from training.refit import Refit
+from training.rounds import Rounds
 from training.split import draw
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
 _TESTED = ("count", "exists", "days_since", "distinct", "coverage")
 
 
-def learning_curve(data: Labelled, refit: Refit, values: EvaluationValues) -> list[dict[str, Any]]:
-    """Return the AUROC on the test part of models fitted to a share of the train part's patients."""
-    train = data.parts.rows("train")
+def learning_curve(data: Rounds, refit: Refit, values: EvaluationValues) -> list[dict[str, Any]]:
+    """Return the AUROC of models fitted to a share of the patients that may be fitted to, and how many those are."""
     number = draw(data.patient_id, f"learning-{values.seed}")
     found = []
     for share in SHARES:
-        rows = train & (number < share)
-        patients = len(np.unique(data.patient_id[rows]))
-        if len(np.unique(data.y[rows])) < 2:
+        some = number < share
+        fits = [train & some for train, _ in data.parts]
+        if any(len(np.unique(data.y[rows])) < 2 for rows in fits):
             continue
-        figure = _auroc(data, refit, rows, data.x, values)
+        patients = round(np.mean([len(np.unique(data.patient_id[rows])) for rows in fits]))
+        figure = data.figure(data.auroc(refit, some), values)
         found.append({"share": share, "patients": patients, "auroc": [figure.value, figure.lo, figure.hi]})
     return found
 
@@ -55,8 +56,9 @@ def without_tested(data: Labelled, refit: Refit, values: EvaluationValues) -> di
         known = known[~np.isnan(known)]
         x[np.isnan(x[:, place]), place] = np.median(known) if len(known) else 0.0
     refit = refit.quick()
-    one = _auroc(data, refit, train, data.x, values)
-    other = _auroc(data, refit.without(left_out), train, x, values)
+    rounds = data.rounds
+    one = rounds.figure(rounds.auroc(refit), values)
+    other = rounds.figure(replace(rounds, x=x).auroc(refit.without(left_out)), values)
     text = f"AUROC {one.value:.3f} with and {other.value:.3f} without features that say somebody was examined"
     return {
         "with": [one.value, one.lo, one.hi],
@@ -72,10 +74,3 @@ def _tables(definition: dict[str, Any]) -> set[str]:
     if "table" in of:
         return {of["table"]}
     return set().union(*(_tables(each) for each in of.values() if isinstance(each, dict)))
-
-
-def _auroc(data: Labelled, refit: Refit, rows: np.ndarray, x: np.ndarray, values: EvaluationValues) -> Figure:
-    test = data.parts.rows("test")
-    model = refit(x[rows], data.y[rows], data.patient_id[rows], data.weight[rows])
-    bootstrap = Bootstrap(data.patient_id[test], values.replicates, values.seed, data.weight[test])
-    return bootstrap.figure(measures.auroc(data.y[test], model.margin(x[test])))

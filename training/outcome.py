@@ -121,9 +121,9 @@ class FirstDiagnosis:
         return f"first diagnosis of the codelist {self.codelist}, dated by its stated onset, else by its record"
 
     def label(self, follow: Followup, attrition: Attrition, horizon_days: int, washout_days: int) -> Labels:
-        onset = follow.first("diagnoses", self.codelist)
+        onset, known = follow.first("diagnoses", self.codelist)
         before = onset <= follow.at
-        told = before & (follow.first_known("diagnoses", self.codelist) <= follow.at)
+        told = before & (known <= follow.at)
         washed = ~before & (onset <= follow.at + washout_days * DAY)
         left = ~before & ~washed
         if told.any():

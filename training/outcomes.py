@@ -55,12 +55,28 @@ class Added:
     unknown: int
 
 
+@dataclass(frozen=True)
+class _Scores:
+    """Scores, their (n,) instants, and where the lake knows the patient: nobody can say what became of others."""
+
+    table: pd.DataFrame
+    at: np.ndarray
+    known: np.ndarray
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, lake: Lake, where: str) -> _Scores:
+        for name in NEEDED:
+            if name not in table.columns:
+                raise InputError(f"no column '{name}'", where=where, given=name, known=tuple(map(str, table.columns)))
+        known = table["patient_id"].astype(str).isin(lake.patients().astype(str)).to_numpy(dtype=bool)
+        return cls(table, instants(table["at"], where), known)
+
+
 def outcomes(
     scores: pd.DataFrame,
     lake: Lake,
     overrides: tuple[str, ...] = (),
     files: tuple[str, ...] = (),
-    where: str = "scores",
 ) -> pd.DataFrame:
     """Return the scores with ``label`` and ``weight`` added.
 
@@ -73,8 +89,6 @@ def outcomes(
         What happened since.
     files
         Python files that declare tasks of the scores, as ``training run`` takes them.
-    where
-        What the scores are called in an error.
 
     Returns
     -------
@@ -88,15 +102,15 @@ def outcomes(
     InputError
         A column is missing, a time cannot be read, or a task is unknown.
     """
-    for name in NEEDED:
-        if name not in scores.columns:
-            raise InputError(f"no column '{name}'", where=where, given=name, known=tuple(map(str, scores.columns)))
-    split = section("split", SplitValues, overrides)
-    at = instants(scores["at"], where)
+    return _labelled(_Scores.of(scores, lake, "scores"), lake, overrides, files)
+
+
+def _labelled(given: _Scores, lake: Lake, overrides: tuple[str, ...], files: tuple[str, ...]) -> pd.DataFrame:
+    scores, at, split = given.table, given.at, section("split", SplitValues, overrides)
     declared = {each.name: each for each in (task_named(file, overrides) for file in files)}
-    end, known_of = span(lake).end, known(scores, lake)
+    end = span(lake).end
     label, weight = np.full(len(scores), np.nan), np.full(len(scores), np.nan)
-    scored = scores["probability"].notna().to_numpy() & known_of
+    scored = scores["probability"].notna().to_numpy() & given.known
     names = scores["task"].astype(str).to_numpy()
     patient = scores["patient_id"].astype(str).to_numpy()
     for name in np.unique(names):
@@ -119,18 +133,13 @@ def outcomes(
     return scores.assign(label=label, weight=weight)
 
 
-def known(scores: pd.DataFrame, lake: Lake) -> np.ndarray:
-    """Return the (n,) mask of scores whose patient the lake knows: nobody can say what became of the others."""
-    return scores["patient_id"].astype(str).isin(lake.patients().astype(str)).to_numpy(dtype=bool)
-
-
-def by_month(labelled: pd.DataFrame, overrides: tuple[str, ...] = ()) -> tuple[Month, ...]:
-    """Return the figures of the labelled scores by task and month of the score, in the zone of params.yaml."""
+def by_month(labelled: pd.DataFrame, at: np.ndarray, overrides: tuple[str, ...] = ()) -> tuple[Month, ...]:
+    """Return the figures of labelled scores by task and month of their (n,) instants, in the zone of params.yaml."""
     import pandas as pd
 
     values = section("evaluation", EvaluationValues, overrides)
-    at = pd.to_datetime(instants(labelled["at"], "scores"), unit="us", utc=True)
-    month = pd.Series(at.tz_convert(general().timezone).strftime("%Y-%m"), index=labelled.index)
+    local = pd.to_datetime(at, unit="us", utc=True).tz_convert(general().timezone)
+    month = pd.Series(local.strftime("%Y-%m"), index=labelled.index)
     found = []
     for (task, when), rows in labelled.groupby([labelled["task"].astype(str), month]):
         closed = rows[(rows["weight"] > 0) & rows["label"].notna()]
@@ -170,9 +179,10 @@ def add_outcomes(
         scores = pd.read_parquet(file)
     except (OSError, ValueError):
         raise InputError("cannot be read as Parquet", where=file.name, remedy="give scores.parquet") from None
-    labelled = outcomes(scores, lake, overrides, files, file.name)
+    given = _Scores.of(scores, lake, file.name)
+    labelled = _labelled(given, lake, overrides, files)
     place = out or file
     fresh = place.with_name(place.name + ".new")
     labelled.to_parquet(fresh, index=False)
     fresh.replace(place)
-    return Added(by_month(labelled, overrides), int((~known(scores, lake)).sum()))
+    return Added(by_month(labelled, given.at, overrides), int((~given.known).sum()))

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from training.gates import Gate
+from training.gates import Gate, parts_of
 
+SECTIONS = ("fairness", "shuffled", "tested", "stability", "intervals", "ranking")
+"""Sections of an assessment that the page shows where a kind of task has them."""
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 
@@ -47,7 +49,7 @@ def report(
     ]
     return page.render(
         card=card,
-        trust={"fairness": [], "shuffled": None, "stability": None, "intervals": None, "ranking": None, **trust},
+        trust={**dict.fromkeys(SECTIONS), **trust},
         gates=gates,
         figures=rows,
         plots=list(plots.values()),
@@ -55,6 +57,7 @@ def report(
         shown=_shown,
         counts=("events",),
         small=SMALL,
+        parts_of=parts_of,
     )
 
 

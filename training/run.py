@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +20,7 @@ from training.plots import plots
 from training.report import report
 from training.task import Task
 from training.tasks import task as task_named
-from training.tasks.own import FILE, text_of
+from training.tasks.own import FILE, SIBLINGS, files_of
 
 if TYPE_CHECKING:
     from training.assessment import Assessment
@@ -53,7 +55,8 @@ def run(
     Parameters
     ----------
     name
-        A task's name, or a Python file that declares one: the file is kept with the run, as ``task.py``.
+        A task's name, or a Python file that declares one: it is kept with the run, as ``task.py``, and the modules
+        of its folder that it imports are, as ``siblings.json``.
     lake
         Folder of canonical tables; a self-test needs none.
     overrides
@@ -75,7 +78,7 @@ def run(
     """
     task = task_named(name, overrides)
     _takes(task, {"--estimator": estimator, "--trials": trials, "--storage": storage, "--study": study}, sample)
-    kept = {FILE: text_of(name)} if text_of(name) else {}
+    kept = files_of(name)
     if task.kind == "prevalent":
         from features.sources.nhanes import NAME, manifest
         from training.screening import fit_self_test
@@ -150,10 +153,12 @@ def record(
     assessment: Assessment | None = None,
 ) -> Trained:
     """Write the artefact, its card and its report, and register it."""
+    from training.assessment import remarks
+
     task, scorer = fitted.task, fitted.scorer
     trust = dict(assessment.sections if assessment else fitted.sections)
     figures = {**fitted.figures, **(assessment.figures if assessment else {})}
-    origin = provenance(task, scorer.spec.digest, source)
+    origin = provenance(task, scorer.spec.digest, source, fitted.files)
     described = card(
         task,
         inputs=scorer.spec.names,
@@ -201,7 +206,7 @@ def record(
         )
     notes = (
         *fitted.notes,
-        *(assessment.notes if assessment else ()),
+        *remarks(trust),
         *(f"leak: {gate.text}" for gate in judged if gate.name == "too good" and gate.verdict != "pass"),
         *(("dry run on a sample of patients: not proposable",) if sample < 1 else ()),
     )
@@ -214,8 +219,15 @@ def set_by(overrides: tuple[str, ...]) -> dict[str, str]:
     return {tracking.SET + name: value for name, _, value in parts}
 
 
-def provenance(task: Task, vector_spec: str, source: tracking.Source) -> dict[str, str]:
-    """Return the tags that say where a run comes from."""
+def provenance(
+    task: Task, vector_spec: str, source: tracking.Source, files: Mapping[str, str | bytes]
+) -> dict[str, str]:
+    """Return the tags that say where a run comes from.
+
+    ``code_version`` is of CarePath's own code; a task of a file is told by the SHA-256 of what ``files``, kept with
+    the run, hold of it.
+    """
+    own = {tag: str(files[name]) for tag, name in (("task_file", FILE), ("task_siblings", SIBLINGS)) if name in files}
     return {
         "task": task.name,
         "kind": task.kind,
@@ -224,6 +236,7 @@ def provenance(task: Task, vector_spec: str, source: tracking.Source) -> dict[st
         "lake_manifest": source.digest,
         "hospital": hospital_digest(),
         "code_version": code_version(),
+        **{tag: hashlib.sha256(text.encode()).hexdigest() for tag, text in own.items()},
     }
 
 

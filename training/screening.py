@@ -29,6 +29,8 @@ from training.models.values import model_values
 from training.outcome import ExaminedOutcome
 from training.points import Points
 from training.questionnaire import Questionnaire
+from training.refit import Refit
+from training.rounds import Rounds
 from training.sample_size import sample_size
 from training.scorer import Scorer
 from training.split import draw
@@ -243,13 +245,12 @@ def fit_self_test(task: Task, overrides: tuple[str, ...] = (), sample: float = 1
     calibration = affine(winner.margin.ravel(), np.tile(given.y, len(winner.margin)))
     a, b = calibration
     probability = sigmoid(a * model.margin(given.x) + b)
-    cuts = bands(probability, values.bands)
     scorer = Scorer.of(
         model,
         task=task.name,
         horizon_days=0,
         spec=spec(task.questionnaire, names),
-        bands=cuts,
+        bands=bands(probability, values.bands),
         calibration=calibration,
     )
     told = figures(given, winner, evaluation)
@@ -258,7 +259,9 @@ def fit_self_test(task: Task, overrides: tuple[str, ...] = (), sample: float = 1
     mean = {name: float(loss.mean()) for name, loss in losses.items()}
     text = Choice(chosen, model, calibration, probability, mean, behind).text
     held = winner.calibrated(given.y).mean(axis=0)
-    asked = crossfold(task, given.x, given.y, given.person, held, cuts[1], evaluation)
+    logged = values.logged() | {"repeats": REPEATS, "folds": FOLDS, "winner": scorer.kind}
+    rounds = Rounds.of_folds(given.x, given.y, given.person, winner.fold[0])
+    asked = crossfold(task, rounds, scorer, Refit.of(task, scorer, values, logged), held, evaluation)
     return Fitted(
         task,
         scorer,
@@ -273,7 +276,7 @@ def fit_self_test(task: Task, overrides: tuple[str, ...] = (), sample: float = 1
         },
         model={"kind": scorer.kind, "choice": text, "calibration": {"a": a, "b": b}, "bands": list(scorer.bands)},
         figures=flat(told) | {"test_events": float(given.y.sum())} | dict(asked.figures),
-        parameters={"seed": values.seed, "repeats": REPEATS, "folds": FOLDS, "winner": scorer.kind},
+        parameters=logged,
         attrition=tuple(log.rows()),
         notes=(
             text,

@@ -89,7 +89,7 @@ def show_outcomes(added: Added) -> None:
 
 
 def show_backtest(metrics: Mapping[str, Any]) -> None:
-    """Print what was learnt and found at every date, and over all."""
+    """Print what was learnt and found at every date, and over all, and what the model gains over what is simpler."""
     table = Table("date", "learnt from", "events", "model", "scored", "closed", "AUROC", "slope", "O:E")
     for each in (*metrics["by_date"], {"at": "all", **metrics["overall"]}):
         told = [f"{each[name]:,}" if name in each else "" for name in ("trained_rows", "trained_events")]
@@ -97,7 +97,16 @@ def show_backtest(metrics: Mapping[str, Any]) -> None:
         counts = [f"{each[name]:,}" if name in each else "" for name in ("scored", "closed")]
         shown = (each["figures"].get(name) for name in ("auroc", "slope", "oe"))
         table.add_row(each["at"][:10], *told, kind, *counts, *("-" if not f else _ends(f) for f in shown))
-    Console(width=None if Console().is_terminal else 150).print(table)
+    console = Console(width=None if Console().is_terminal else 150)
+    console.print(table)
+    found, named = metrics["overall"]["figures"], "auroc_"
+    names = [name.removeprefix(named) for name in found if name.startswith(named)]
+    if names:
+        beside = Table("beside it, on the same rows", "AUROC", "the model's gain, paired", title_justify="left")
+        for name in names:
+            gain = found.get(f"gain_{name}")
+            beside.add_row(name, _ends(found[named + name]), _ends(gain) if gain else "chosen as the model")
+        console.print(beside)
 
 
 def _ends(ends: list[float | None]) -> str:

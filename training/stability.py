@@ -14,8 +14,8 @@ import numpy as np
 
 from training.explanation import Explanation
 from training.gates import STABLE
-from training.labelled import Labelled
 from training.refit import Refit
+from training.rounds import Rounds
 from training.scorer import Scorer
 
 FILE = "stability.json"
@@ -73,31 +73,39 @@ def code(group: str, value: float) -> str:
     return f"{group}:{'raises' if value > 0 else 'lowers'}"
 
 
-def stability(data: Labelled, scorer: Scorer, refit: Refit, seed: int) -> Stability:
-    """Fit the winner five times to patients drawn with replacement and compare its reasons with the scorer's."""
-    test = np.flatnonzero(data.parts.rows("test"))
-    if len(test) > ROWS:
-        test = np.sort(np.random.default_rng(seed).choice(test, ROWS, replace=False))
-    x = data.x[test]
-    ours = scorer.explain(x)
-    again = [scorer_of(each, scorer).explain(x) for each in retrains(data, refit, seed)]
+def stability(data: Rounds, scorer: Scorer, refit: Refit, seed: int) -> Stability:
+    """Fit the winner five times to patients drawn with replacement and compare its reasons with the scorer's.
+
+    Each row is explained again by models that were not fitted to its patient.
+    """
+    rows = np.flatnonzero(data.tested)
+    if len(rows) > ROWS:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, ROWS, replace=False))
+    ours = scorer.explain(data.x[rows])
+    again = []
+    for number in range(RETRAINS):
+        found = np.empty_like(ours.group_contributions)
+        for train, test in data.parts:
+            own = test[rows]
+            model = refit.seeded(number + 1)(*drawn(data, np.flatnonzero(train), (seed, number)))
+            found[own] = scorer_of(model, scorer).explain(data.x[rows[own]]).group_contributions
+        again.append(found)
     return compared(ours, again)
 
 
-def retrains(data: Labelled, refit: Refit, seed: int) -> Iterable[object]:
-    """Yield the five models: another seed, and patients of the train part drawn with replacement."""
-    train = np.flatnonzero(data.parts.rows("train"))
+def drawn(
+    data: Rounds, train: np.ndarray, seed: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return (x, y, patient, weight) of the patients of some rows, as many drawn with replacement."""
     names, row = np.unique(data.patient_id[train], return_inverse=True)
     order = np.argsort(row, kind="stable")
     count = np.bincount(row, minlength=len(names))
     begin = np.r_[0, np.cumsum(count)[:-1]]
-    for number in range(RETRAINS):
-        drawn = np.random.default_rng([seed, number]).integers(0, len(names), len(names))
-        places = np.concatenate([order[begin[each] : begin[each] + count[each]] for each in drawn])
-        copy = np.repeat(np.arange(len(drawn)), count[drawn]).astype(str)
-        rows = train[places]
-        patient = np.char.add(np.char.add(data.patient_id[rows].astype(str), "#"), copy)
-        yield refit.seeded(number + 1)(data.x[rows], data.y[rows], patient, data.weight[rows])
+    taken = np.random.default_rng(seed).integers(0, len(names), len(names))
+    rows = train[np.concatenate([order[begin[each] : begin[each] + count[each]] for each in taken])]
+    copy = np.repeat(np.arange(len(taken)), count[taken]).astype(str)
+    patient = np.char.add(np.char.add(data.patient_id[rows].astype(str), "#"), copy)
+    return data.x[rows], data.y[rows], patient, data.weight[rows]
 
 
 def scorer_of(candidate: object, like: Scorer) -> Scorer:
@@ -112,14 +120,20 @@ def scorer_of(candidate: object, like: Scorer) -> Scorer:
     )
 
 
-def compared(ours: Explanation, again: list[Explanation]) -> Stability:
-    """Return the overlap of the four main groups with their signs, and the shares by code and decile."""
+def compared(ours: Explanation, again: list[np.ndarray]) -> Stability:
+    """Return the overlap of the four main groups with their signs, and the shares by code and decile.
+
+    Parameters
+    ----------
+    again
+        (n, groups) contributions of each retrain to the same rows.
+    """
     edges = np.quantile(ours.margin, np.linspace(0, 1, DECILES + 1)[1:-1])
     decile = np.searchsorted(edges, ours.margin, side="right")
-    named = _named(ours)
+    named = _named(ours.group_contributions)
     shared = np.zeros(named.shape)
     for other in again:
-        same = _named(other) & (np.sign(other.group_contributions) == np.sign(ours.group_contributions))
+        same = _named(other) & (np.sign(other) == np.sign(ours.group_contributions))
         shared += named & same
     shared /= max(len(again), 1)
     counted = named.sum(axis=1)
@@ -139,9 +153,9 @@ def compared(ours: Explanation, again: list[Explanation]) -> Stability:
     return Stability(overlap, len(ours.margin), tuple(float(edge) for edge in edges), shares)
 
 
-def _named(found: Explanation) -> np.ndarray:
+def _named(contributions: np.ndarray) -> np.ndarray:
     """Return (n, groups): among the four greatest of a row, and not 0."""
-    size = np.abs(found.group_contributions)
+    size = np.abs(contributions)
     order = np.argsort(-size, axis=1, kind="stable")[:, :TOP]
     named = np.zeros(size.shape, dtype=bool)
     np.put_along_axis(named, order, True, axis=1)

@@ -10,8 +10,17 @@ import pytest
 from features.errors import InputError
 from features.instants import DAY, parse
 from training.backtest import KnownBy, run_backtest
+from training.evaluate import EvaluationValues, capacity
+from training.show import show_backtest
 
 QUICK = ("models.lightgbm.rounds=20", "evaluation.replicates=60", "models.logistic.penalties=[100]")
+SCORED = """
+from dataclasses import replace
+from training.tasks import task
+churn = task("churn_90d").inputs
+inputs = replace(churn, baselines={**churn.baselines, "age": ("age_years", "down")}, scores=("framingham_2008_office",))
+SCORED = replace(task("churn_90d"), name="scored_90d", inputs=inputs)
+"""
 
 
 def test_a_lake_as_it_was_holds_nothing_that_became_known_later(lake):
@@ -26,11 +35,12 @@ def test_a_lake_as_it_was_holds_nothing_that_became_known_later(lake):
 
 
 @pytest.mark.slow
-def test_predictions_can_be_judged_by_anybody(lake, tmp_path):
+def test_predictions_can_be_judged_by_anybody_and_stand_beside_all_that_the_task_names(lake, tmp_path, capsys):
     from sklearn.metrics import roc_auc_score
 
-    out, file = tmp_path / "metrics.json", tmp_path / "predictions.parquet"
-    run_backtest("churn_90d", lake.path, "2025-04-30", "2025-11-30", "90d", out, file, QUICK)
+    out, file, mine = tmp_path / "metrics.json", tmp_path / "predictions.parquet", tmp_path / "my_task.py"
+    mine.write_text(SCORED, encoding="utf-8")
+    run_backtest(str(mine), lake.path, "2025-04-30", "2025-11-30", "90d", out, file, QUICK)
     found, told = pd.read_parquet(file), json.loads(out.read_text())
     assert {"patient_id", "at", "score", "label"} <= set(found.columns)
     assert not found.duplicated(["patient_id", "at"]).any() and found["score"].between(0, 1).all()
@@ -43,6 +53,17 @@ def test_predictions_can_be_judged_by_anybody(lake, tmp_path):
     auroc = roc_auc_score(closed["label"], closed["score"], sample_weight=closed["weight"])
     assert told["overall"]["figures"]["auroc"][0] == pytest.approx(auroc, abs=1e-9)
     assert auroc > told["overall"]["figures"]["auroc_recency"][0]
+    named = ("recency", "age", "framingham_2008_office", "bg_nbd", "rfm")  # no model of churn reads an age
+    for figures in (each["figures"] for each in (told["overall"], *told["by_date"][:-1])):
+        assert tuple(name.removeprefix("auroc_") for name in figures if name.startswith("auroc_")) == named
+        for name in named:
+            value, lo, hi = figures[f"gain_{name}"]
+            assert lo <= value <= hi and value == pytest.approx(figures["auroc"][0] - figures[f"auroc_{name}"][0])
+    values = EvaluationValues(replicates=60, seed=1, calls_per_day=20)
+    assert told["by_date"][0]["capacity"] == capacity(told["by_date"][0]["scored"], values) != 0.05
+    show_backtest(told)
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in named)
     steps = np.diff(np.unique(found["at"].astype("int64")))
     assert (steps == 90 * DAY).all()
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from training.labelled import labelled
 from training.proposal import propose
 from training.run import run
 from training.tasks import task, tasks
+from training.tasks.own import declared, files_of
 
 QUICK = ("models.lightgbm.rounds=30", "evaluation.replicates=60")
 MY_TASK = '''
@@ -80,19 +82,57 @@ def hospital(tmp_path, monkeypatch):
 
 
 def test_a_task_of_a_file_runs_with_the_groups_beside_it(sample, store, home, tmp_path):
-    file = tmp_path / "my_task.py"
-    file.write_text(MY_TASK, encoding="utf-8")
+    file, helpers = tmp_path / "my_task.py", tmp_path / "helpers.py"
+    text = "from helpers import DAYS\n" + MY_TASK.replace("horizon_days=60", "horizon_days=DAYS")
+    file.write_text(text, encoding="utf-8")
+    helpers.write_text("DAYS = 60\n", encoding="utf-8")
     trained = run(str(file), sample / "lake", QUICK)
     assert trained.task == "silent_60d" and trained.figures["test_auroc"] > 0.6
     kept = tracking.fetch("silent_60d", trained.version)
     assert "my_visit_count_200d" in json.loads((kept / "scorer.json").read_text())["spec"]["features"][-1]["name"]
+    assert json.loads((kept / "siblings.json").read_text()) == {"helpers.py": "DAYS = 60\n"}
+    tags = tracking.version("silent_60d", trained.version).tags
+    assert tags["task_file"] == hashlib.sha256(text.encode()).hexdigest()
+    assert tags["task_siblings"] == hashlib.sha256((kept / "siblings.json").read_bytes()).hexdigest()
     again = tmp_path / "again.py"  # the run holds what it was made with, so that it can be made again
     again.write_bytes((kept / "task.py").read_bytes())
     second = run(str(again), sample / "lake", QUICK)
     assert second.figures == trained.figures
+    helpers.unlink()
     tracking.crown("silent_60d", trained.version, trained.digest)
     champion = [gate for gate in propose("silent_60d", second.version, "author").gates if "champion 1" in gate.name]
     assert {gate.name.rpartition(" ")[2] for gate in champion} == {"auroc_gain", "brier_gain", "explanations"}
+
+
+def test_tasks_of_two_folders_import_modules_of_one_name_and_leave_nothing_behind(tmp_path):
+    """Also of a package; one called ``features`` does not stand for ours, and what changed is read again."""
+    own = MY_TASK.replace("horizon_days=60", "horizon_days=DAYS + more.DAYS")
+    for name, days in (("one", 60), ("other", 45)):
+        (tmp_path / name / "deep").mkdir(parents=True)
+        texts = {
+            "helpers.py": f"from deep.more import DAYS as MORE\nDAYS = {days}\n",
+            "deep/__init__.py": "",
+            "deep/more.py": "DAYS = 5\n",
+            "features.py": "",
+            "my_task.py": "from helpers import DAYS\nfrom deep import more\n" + own,
+            "unread.py": "",
+        }
+        for path, text in texts.items():
+            (tmp_path / name / path).write_text(text, encoding="utf-8")
+    path, modules = list(sys.path), {*sys.modules}
+    horizons = [task(str(tmp_path / name / "my_task.py")).horizon_days for name in ("one", "other", "one")]
+    assert horizons == [65, 50, 65] and sys.path == path
+    assert not {each for each in {*sys.modules} - modules if not each.startswith("carepath_task_")}
+    kept = files_of(f"{tmp_path / 'one' / 'my_task.py'}:silent_60d")
+    assert {*json.loads(kept["siblings.json"])} == {"helpers.py", "deep/__init__.py", "deep/more.py"}
+    for name, text in kept.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    shutil.rmtree(tmp_path / "one")
+    assert declared("silent_60d", tmp_path).horizon_days == 65
+    (tmp_path / "other" / "helpers.py").write_text("import nothing_here\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"task my_task.py: cannot be imported: .*nothing_here"):
+        task(str(tmp_path / "other" / "my_task.py"))
+    assert sys.path == path and not {"helpers", "deep"} & {*sys.modules}
 
 
 def test_the_gout_of_the_documentation_is_two_tasks(hospital, lake):

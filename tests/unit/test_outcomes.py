@@ -64,7 +64,7 @@ def test_figures_come_by_month_in_the_hospitals_zone_and_the_file_is_replaced_wh
     assert months[0].figures["auroc"].lo > 0.7 and months[0].figures["oe"].covers(1)
     kept = pd.read_parquet(file)
     assert {"label", "weight"} <= set(kept.columns) and list(tmp_path.iterdir()) == [file]
-    assert by_month(kept)[0] == months[0]
+    assert by_month(kept, instants(kept["at"], "scores"))[0] == months[0]
 
 
 def test_scores_without_a_column_or_of_an_unknown_task_are_named(lake, scores, tmp_path):

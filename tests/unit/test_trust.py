@@ -1,11 +1,12 @@
 """What is asked of a model before anybody trusts it: groups, leaks, curves, reasons, intervals."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from training.alarms import dealt, leaks
+from training.alarms import dealt, leaks, shuffled
 from training.benefit import CalibrationCurve, decision_curve
 from training.calibrate import sigmoid
 from training.evaluate import Bootstrap, EvaluationValues, Figure
@@ -13,11 +14,17 @@ from training.explanation import Explanation
 from training.fairness import Group, eased, judge
 from training.gates import gates
 from training.intervals import Intervals, checked, intervals
+from training.models.values import model_values
 from training.months import label_shift
 from training.plain import text
+from training.refit import Refit
+from training.rounds import Rounds
+from training.screening import spec
 from training.stability import Stability, compared
 from training.strata import UNLIKE
+from training.tasks import task
 
+TASK = task("self_test_diabetes")
 VALUES = EvaluationValues(replicates=200, seed=1, calls_per_day=10)
 
 
@@ -119,6 +126,19 @@ def test_dealt_labels_keep_together_and_tell_nothing():
     assert found.mean() == pytest.approx(y.mean()) and abs(np.corrcoef(found, y)[0, 1]) < 0.2
 
 
+def test_people_who_stand_on_both_sides_are_remembered_and_others_are_not():
+    rng = np.random.default_rng(3)
+    x, y, person = rng.normal(size=(600, 4)), (rng.random(600) < 0.3).astype(float), np.arange(600).astype(str)
+    values = model_values(("models.lightgbm.min_data_in_leaf=2", "models.lightgbm.learning_rate=0.3"))
+    names = TASK.inputs.core[:4]
+    refit = Refit(TASK, "trees", spec(TASK.questionnaire, names), values)
+    apart = Rounds.of_folds(x, y, person, rng.integers(0, 4, 600))
+    twice = Rounds.of_folds(np.tile(x, (2, 1)), np.tile(y, 2), np.tile(person, 2), rng.permutation(1200) % 4)
+    found = shuffled(apart, refit, 1), shuffled(twice, refit, 1)
+    assert [each["alarm"] for each in found] == [False, True]
+    assert shuffled(replace(apart, y=np.zeros(600)), refit, 1)["auroc"] is None
+
+
 def test_net_benefit_is_its_definition_and_a_useless_risk_is_no_better_than_all_or_none(drawn):
     y, p, patient, _ = drawn
     draw = Bootstrap(patient, 100, 1)
@@ -154,11 +174,11 @@ def explained(contributions: np.ndarray) -> Explanation:
 def test_reasons_that_stay_and_reasons_that_turn():
     rng = np.random.default_rng(2)
     first = rng.normal(size=(800, 6))
-    same = compared(explained(first), [explained(first * 1.1)] * 5)
+    same = compared(explained(first), [first * 1.1] * 5)
     assert same.overlap == 1 and all(share == 1 for each in same.shares.values() for share in each)
     turned = first.copy()
     turned[:, 0] *= -1
-    found = compared(explained(first), [explained(turned)] * 5)
+    found = compared(explained(first), [turned] * 5)
     assert found.shares["g0:raises"] == (0.0,) * 10 and found.shares["g1:raises"] == (1.0,) * 10
     assert found.stable(("g1:raises", "g2:lowers"), 0.1) is True
     assert found.stable(("g0:raises", "g0:lowers"), 0.1) is False

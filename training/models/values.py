@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from features.params import Values, section
@@ -40,6 +42,12 @@ class ModelValues(Values):
     folds: int = Field(ge=2)
     lightgbm: LightGbmValues
     logistic: LogisticValues
+
+    def logged(self) -> dict[str, Any]:
+        """Return the settings by name, as a run logs them."""
+        own = {"lightgbm": self.lightgbm, "logistic": self.logistic}
+        found = {f"{kind}.{name}": value for kind, each in own.items() for name, value in each.model_dump().items()}
+        return found | {"seed": self.seed}
 
     def splining(self, count: int | None) -> ModelValues:
         """Return the same with so many splined features of the logistic regression; None leaves it as it is."""
