@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,6 @@ from training.measures import Measure
 from training.models.choice import Choice, compared, simplest
 from training.models.choice import Fit as CandidateFit
 from training.models.logistic import log_loss
-from training.models.points import PointScore
 from training.models.published import SCORES
 from training.models.values import model_values
 from training.outcome import ExaminedOutcome
@@ -34,7 +33,7 @@ from training.rounds import Rounds
 from training.sample_size import sample_size
 from training.scorer import Scorer
 from training.split import draw
-from training.task import Task
+from training.task import Inputs, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -175,10 +174,20 @@ def figures(
     return {prefix + name: draw.figure(mean(kind)) for name, kind in kinds.items() if not only or name in only}
 
 
+def simpler(given: People, inputs: Inputs) -> dict[str, np.ndarray]:
+    """Return what the model has to beat, by name: (n,) single answers, a null the lowest, and published scores."""
+    found = {
+        name: np.nan_to_num((1 if direction == "up" else -1) * given.x[:, given.names.index(of)], nan=-np.inf)
+        for name, (of, direction) in inputs.baselines.items()
+    }
+    published = (score for score in SCORES if score.name in inputs.scores)
+    return found | {each.name: Points.fitted(each, given.x, given.names).margin(given.x) for each in published}
+
+
 def against(
-    given: People, found: Folded, values: EvaluationValues, scores: tuple[PointScore, ...]
+    given: People, found: Folded, values: EvaluationValues, simpler: Mapping[str, np.ndarray]
 ) -> dict[str, Figure]:
-    """Return the AUROC of published scores on the same people, and what the model gains over each, paired."""
+    """Return the AUROC of simpler scores of the same people, and what the model gains over each, paired."""
     draw = Bootstrap(given.person, values.replicates, values.seed)
     each = [measures.auroc(given.y, row) for row in found.calibrated(given.y)]
 
@@ -186,10 +195,10 @@ def against(
         return np.asarray(np.mean([measure(weights) for measure in each], axis=0))
 
     told = {}
-    for score in scores:
-        theirs = measures.auroc(given.y, Points.fitted(score, given.x, given.names).margin(given.x))
-        told[f"auroc_{score.name}"] = draw.figure(theirs)
-        told[f"gain_{score.name}"] = draw.figure(measures.difference(ours, theirs))
+    for name, score in simpler.items():
+        theirs = measures.auroc(given.y, score)
+        told[f"auroc_{name}"] = draw.figure(theirs)
+        told[f"gain_{name}"] = draw.figure(measures.difference(ours, theirs))
     return told
 
 
@@ -226,7 +235,6 @@ def fit_self_test(task: Task, overrides: tuple[str, ...] = (), sample: float = 1
     size = sample_size(len(given.y), int(given.y.sum()), parameters(task.inputs, names, values, given.x))
     if size.verdict == "refused":
         raise InputError(size.text, where=f"task {task.name}", remedy="take more of the people")
-    published = tuple(score for score in SCORES if score.name in task.inputs.scores)
     among = {
         "logistic": linear(task.inputs, names, values),
         "lightgbm": trees(task.inputs, names, values),
@@ -254,7 +262,7 @@ def fit_self_test(task: Task, overrides: tuple[str, ...] = (), sample: float = 1
         calibration=calibration,
     )
     told = figures(given, winner, evaluation)
-    told |= against(given, winner, evaluation, published)
+    told |= against(given, winner, evaluation, simpler(given, task.inputs))
     told |= figures(more, other, evaluation, "with_ethnicity_prediabetes_", ("auroc", "slope"))
     mean = {name: float(loss.mean()) for name, loss in losses.items()}
     text = Choice(chosen, model, calibration, probability, mean, behind).text

@@ -12,17 +12,17 @@ from training.candidates import linear
 from training.crossfold import crossfold
 from training.evaluate import EvaluationValues
 from training.gates import gates
-from training.models.published import NEW_CHINESE
 from training.models.values import model_values
 from training.proposal import propose
 from training.refit import Refit
 from training.rounds import Rounds
 from training.run import run
 from training.scorer import Scorer
-from training.screening import against, fit_self_test, folded, left_out, margins, people, spec
+from training.screening import against, fit_self_test, folded, left_out, margins, people, simpler, spec
 from training.tasks import task
 
 TASK = task("self_test_diabetes")
+BESIDE = ("age", "bmi", "new_chinese_diabetes_risk_score")
 
 
 def test_the_people_are_those_of_the_plan():
@@ -75,11 +75,14 @@ def _answers(age):
     }
 
 
-def test_the_published_score_stands_beside_the_self_test():
+def test_age_weight_and_the_published_score_stand_beside_the_self_test():
     given = people(frame(), TASK.inputs.core, TASK.outcome)
     values = model_values(("models.logistic.penalties=[30]",))
     found = folded(given, margins(linear(TASK.inputs, given.names, values)), 1, 7, "test")
-    told = against(given, found, EvaluationValues(replicates=60, seed=1, calls_per_day=20), (NEW_CHINESE,))
+    values = EvaluationValues(replicates=60, seed=1, calls_per_day=20)
+    told = against(given, found, values, simpler(given, TASK.inputs))
+    assert {name for name in told if name.startswith("gain_")} == {f"gain_{name}" for name in BESIDE}
+    assert all(0.55 < told[f"auroc_{name}"].value < 0.75 for name in ("age", "bmi"))
     ours = told["auroc_new_chinese_diabetes_risk_score"].value + told["gain_new_chinese_diabetes_risk_score"].value
     assert 0.70 < told["auroc_new_chinese_diabetes_risk_score"].value < 0.78
     assert 0.72 < ours < 0.80
