@@ -98,6 +98,14 @@ def test_bare_interactions_are_enough(tmp_path, made):
         assert not set(part["content_id"]) & set(np.array(names("c", made["item"]))[before])
 
 
+def test_a_report_does_not_speak_of_ease_where_the_catalogue_is_too_large_for_it(tmp_path, made):
+    columns = {"patient_id": names("p", made["user"]), "content_id": names("c", made["item"]), "time": made["time"]}
+    told = roll(write(tmp_path, columns), "2024-01-24", "2024-01-25", "1d", "affinity.ease_items=30")
+    assert told.report["fits"] == 1
+    assert {"item_knn", "persona_rules"} <= set(told.report["overall"]["ndcg10_baselines"])
+    assert "ease" not in told.report["overall"]["ndcg10_baselines"]
+
+
 def test_the_future_changes_no_prediction(tmp_path, made):
     columns = {"patient_id": np.array(names("p", made["user"])), "content_id": np.array(names("c", made["item"]))}
     whole = columns | {"time": made["time"]}
