@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from time import time_ns
 from typing import IO, Any
 
 import numpy as np
@@ -80,6 +81,7 @@ class Intake:
         self.unborn: set[str] = set()
         self.asides: dict[str, IO[bytes]] = {}
         self.extent = (np.iinfo(np.int64).max, MISSING)
+        self.received = time_ns() // 1000
 
     def run(self) -> Report:
         """Do it, and return what was done.
@@ -222,7 +224,7 @@ class Intake:
         birth = np.array([MISSING if each is None else each for each in births], np.int64)
         known = np.array([name == "patients" or self._known(patient) for patient in patients], bool)
         unborn = np.array([each in self.unborn and each not in self.first_contact for each in patients], bool)
-        return Batch(columns, birth, known, names, read, contradicted, unborn, repeated, odd)
+        return Batch(columns, birth, known, names, read, contradicted, unborn, repeated, odd, self.received)
 
     def _by_ingredient(self, columns: dict[str, np.ndarray], lists: np.ndarray) -> None:
         """Give a medicine of RxNorm that no codelist holds the code of the ingredient that its name begins with."""

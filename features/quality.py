@@ -42,6 +42,8 @@ class Batch:
         Whether an earlier row of this ingest said the same of the same event and version.
     odd
         Whether another row of this ingest says something else of the same event and version.
+    received
+        When the rows came in, UTC microseconds.
     """
 
     columns: dict[str, np.ndarray]
@@ -53,6 +55,7 @@ class Batch:
     unborn: np.ndarray
     repeated: np.ndarray
     odd: np.ndarray
+    received: int
 
     @property
     def rows(self) -> int:
@@ -75,6 +78,10 @@ class Check:
 
 def _missing_patient(batch: Batch) -> np.ndarray:
     return np.array([not text for text in batch.columns["patient_id"]], bool)
+
+
+def _dated_ahead(batch: Batch) -> np.ndarray:
+    return batch.instant("time") > batch.received + DAY
 
 
 def _before_birth(batch: Batch) -> np.ndarray:
@@ -116,6 +123,12 @@ CHECKS = (
     Check("missing_patient_id", "the row names no patient", _missing_patient),
     Check("unknown_patient", "no record of this person is in the source or the lake", lambda batch: ~batch.known),
     Check("no_time", "neither the row nor its encounter says when", lambda batch: batch.instant("time") == MISSING),
+    Check(
+        "dated_ahead",
+        "it is dated more than a day after it came in",
+        _dated_ahead,
+        ("interactions", "impressions", "feedback"),
+    ),
     Check("birth_date_after_visit", "the visit came before the birth date", _before_birth, ("encounters",)),
     Check(
         "birth_date_after_event",

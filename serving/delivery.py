@@ -27,6 +27,7 @@ _TEXT = 2_000
 _STAMPED = ("known_at",)
 _PRESSURES = ("systolic", "diastolic")
 _FIELDS = {
+    "dated_ahead": "time",
     "birth_date_after_visit": "time",
     "birth_date_after_event": "time",
     "negative_age": "birth_date",
@@ -209,7 +210,7 @@ def _batch(name: str, rows: list[Any], known_at: int, births: Mapping[str, int |
     none = np.zeros(size, bool)
     inverted = _inverted(columns, names) if name == "observations" else none
     unborn = (birth != MISSING) & (birth - DAY > known_at)
-    return Batch(columns, birth, np.ones(size, bool), names, read, inverted, unborn, none, none)
+    return Batch(columns, birth, np.ones(size, bool), names, read, inverted, unborn, none, none, known_at)
 
 
 def _inverted(columns: Mapping[str, np.ndarray], codelist: np.ndarray) -> np.ndarray:

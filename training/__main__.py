@@ -137,6 +137,24 @@ def refresh(
 
 
 @app.command()
+def lists(
+    task: Annotated[str, typer.Argument(help="content_affinity")],
+    lake: Annotated[Path, typer.Option(help="folder of canonical tables")],
+    out: Annotated[Path, typer.Option(help="patient_id, at, content_id, rank, score as Parquet")],
+    at: Annotated[
+        str, typer.Option(help="a date (its end) or time with offset; by default where the items stand")
+    ] = "",
+    patients: Annotated[Path | None, typer.Option(help="Parquet or CSV with patient_id; by default everybody")] = None,
+    version: Annotated[str, typer.Option(help="registered version; by default the newest")] = "",
+    k: Annotated[int, typer.Option(min=1, max=50, help="items of a list")] = 10,
+) -> None:
+    """Write the lists that a version would show many patients; they are not on record, and not to be sent."""
+    from training.affinity.commands import lists as write
+
+    typer.echo(write(task, lake, out, version, at, patients, k))
+
+
+@app.command()
 def ope(
     lake: Annotated[Path, typer.Option(help="folder of canonical tables, impressions among them")],
     policy: Annotated[list[str] | None, typer.Option(help="uniform, newest, popular or a Parquet file")] = None,

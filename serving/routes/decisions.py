@@ -59,7 +59,7 @@ def _found(desk: Desk, principal: Principal, asked: DecisionsQuery) -> bytes:
 
 async def decision(call: Call) -> Response:
     reason = said_why(call)
-    entry = await call.desk.run(recorded, call.desk, call.principal, call.path("id"), ("decision", "list"), reason)
+    entry = await call.desk.run(recorded, call.desk, call.principal, call.path("id"), reason)
     return answer(shown(entry))
 
 
@@ -68,15 +68,18 @@ async def again(call: Call) -> Response:
     found: Entry | bytes = await desk.run(_asked, desk, call.principal, call.path("id"), reason, once)
     if isinstance(found, bytes):
         return answer(found)
-    if found.kind == "list":
-        made = await asyncio.get_running_loop().run_in_executor(None, _apart, desk, found)
-    else:
-        made = await desk.run(replay, found, desk.home, desk.store, desk.settings)
-    return answer(await desk.run(_told, desk, call.principal, made, once))
+    return answer(await desk.run(_told, desk, call.principal, await replayed(desk, found), once))
 
 
 def _asked(desk: Desk, principal: Principal, decision_id: str, reason: str | None, once: Once) -> Entry | bytes:
-    return once.earlier() or recorded(desk, principal, decision_id, ("decision", "list"), reason)
+    return once.earlier() or recorded(desk, principal, decision_id, reason)
+
+
+async def replayed(desk: Desk, entry: Entry) -> Replay:
+    """Return what a replay of a decision or a list finds."""
+    if entry.kind == "list":
+        return await asyncio.get_running_loop().run_in_executor(None, _apart, desk, entry)
+    return await desk.run(replay, entry, desk.home, desk.store, desk.settings)
 
 
 def _apart(desk: Desk, entry: Entry) -> Replay:
@@ -93,13 +96,7 @@ def _told(desk: Desk, principal: Principal, made: Replay, once: Once) -> bytes:
     return once.keep_alone(packed(made.as_dict()))
 
 
-def recorded(
-    desk: Desk,
-    principal: Principal,
-    decision_id: str,
-    kinds: tuple[str, ...] = ("decision",),
-    reason: str | None = None,
-) -> Entry:
+def recorded(desk: Desk, principal: Principal, decision_id: str, reason: str | None = None) -> Entry:
     """Return a decision (of content, a list) and record that it was read.
 
     Parameters
@@ -113,7 +110,7 @@ def recorded(
         404 where there is none, or what it said was erased; 403 for a clinician of another
         department, and for a sealed patient to all but compliance with a reason.
     """
-    tried = (desk.ledger.entry(kind, decision_id) for kind in kinds)
+    tried = (desk.ledger.entry(kind, decision_id) for kind in ("decision", "list"))
     entry = next((each for each in tried if each is not None), None)
     if entry is None:
         raise Problem(404, "no such decision", code="unknown_decision", field="id")

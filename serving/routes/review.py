@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from starlette.responses import RedirectResponse, Response
 
+from serving.ledger import Entry
 from serving.problem import Problem
-from serving.replay import replay
 from serving.review.decision import decision_page
+from serving.review.listed import list_page
 from serving.review.pages import form_fields, page, sheet
 from serving.route import FORM, Call, Route
-from serving.routes.decisions import recorded, said_why, shown
+from serving.routes.decisions import recorded, replayed, said_why, shown
 from serving.sessions import COOKIE
+from training.affinity.item import items
+
+if TYPE_CHECKING:
+    from serving.desk import Desk
 
 LATEST = 25
 
 
 async def index(call: Call) -> Response:
-    entries = await call.desk.run(lambda: call.desk.ledger.latest("decision", LATEST))
-    rows = [{"decision_id": entry.id, **entry.header, "seq": entry.seq} for entry in entries]
+    entries = await call.desk.run(lambda: call.desk.ledger.where("kind IN ('decision', 'list')", (), LATEST))
+    rows = [{"decision_id": entry.id, "kind": entry.kind, **entry.header, "seq": entry.seq} for entry in entries]
     return page(call.http, "index.html", rows=rows, form_token=_token(call))
 
 
 async def decision(call: Call) -> Response:
-    entry = await call.desk.run(recorded, call.desk, call.principal, call.path("id"), reason=said_why(call))
-    made = await call.desk.run(replay, entry, call.desk.home, call.desk.store, call.desk.settings)
-    return decision_page(call.http, shown(entry), made, _token(call))
+    desk = call.desk
+    entry = await desk.run(recorded, desk, call.principal, call.path("id"), said_why(call))
+    made = await replayed(desk, entry)
+    if entry.kind == "decision":
+        return decision_page(call.http, shown(entry), made, _token(call))
+    titles = await desk.run(_titles, desk, entry)
+    return list_page(call.http, shown(entry), made, titles, _token(call))
+
+
+def _titles(desk: Desk, entry: Entry) -> dict[str, str]:
+    """Return the titles of the catalogue as it stood when a list was made."""
+    return {item.content_id: item.title for item in items(desk.store.contents(entry.header.get("contents_seq")))}
 
 
 async def style(_call: Call) -> Response:
@@ -83,13 +97,13 @@ def _token(call: Call) -> str:
 
 _PAGE: dict[str, Any] = {"gives": "text/html"}
 ROUTES = (
-    Route("GET", "/review", "review", index, "The latest decisions", **_PAGE),
+    Route("GET", "/review", "review", index, "The latest decisions and lists", **_PAGE),
     Route(
         "GET",
         "/review/decisions/{id}",
         "review",
         decision,
-        "One decision as a page",
+        "One decision or list as a page",
         statuses=(404, 422),
         headers=("X-Access-Reason",),
         **_PAGE,

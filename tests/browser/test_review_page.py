@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -16,6 +17,13 @@ def decision_id(service: Running) -> str:
     asked = {"patient_id": "ok-1", "tasks": ["diabetes_12m"], "purpose": "care_followup"}
     with service.client() as client:
         return str(client.post("/v1/score", json=asked).json()["decisions"][0]["decision_id"])
+
+
+@pytest.fixture
+def list_id(service: Running) -> str:
+    asked = {"patient_id": "ok-1", "k": 5, "channel": "app", "purpose": "health_education"}
+    with service.client() as client:
+        return str(client.post("/v1/recommend", json=asked).json()["list_id"])
 
 
 @pytest.fixture
@@ -66,8 +74,25 @@ def test_the_drawing_and_the_table_say_the_same(page: Page, service: Running, de
     assert group.locator("table").is_visible()
 
 
+def test_a_list_reads_and_opens_by_keyboard(page: Page, service: Running, list_id: str) -> None:
+    _open(page, service, "/review")
+    page.get_by_role("link", name=list_id).press("Enter")
+    page.wait_for_selector("table.items")
+    assert page.locator("table.items > tbody > tr").count() == 5
+    assert "与记录逐位一致" in page.locator("main").inner_text()
+    page.get_by_role("link", name="English").press("Enter")
+    page.wait_for_selector("html[lang=en]")
+    assert "None of them is a cause." in page.locator(".honest").inner_text()
+    reasons = page.locator("table.items details").first
+    assert not reasons.locator("table").is_visible()
+    reasons.locator("summary").press("Enter")
+    assert reasons.locator("table").is_visible()
+
+
 @pytest.mark.parametrize(("width", "zoom"), [(1200, 1), (600, 2), (390, 1)])
-def test_nothing_is_cut_off(browser: Browser, service: Running, decision_id: str, width: int, zoom: int) -> None:
+def test_nothing_is_cut_off(
+    browser: Browser, service: Running, decision_id: str, list_id: str, width: int, zoom: int
+) -> None:
     """At 200 % zoom and on a telephone the page itself never scrolls sideways."""
     context = browser.new_context(
         viewport={"width": width, "height": 800},
@@ -76,8 +101,8 @@ def test_nothing_is_cut_off(browser: Browser, service: Running, decision_id: str
         extra_http_headers=service.hospital.headers("compliance"),
     )
     page = context.new_page()
-    for tongue in ("zh", "en"):
-        page.goto(f"/review/decisions/{decision_id}?lang={tongue}")
+    for tongue, each in itertools.product(("zh", "en"), (decision_id, list_id)):
+        page.goto(f"/review/decisions/{each}?lang={tongue}")
         assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
         boxes = page.evaluate(
             """() => [...document.querySelectorAll('svg.waterfall text')].map(text => {

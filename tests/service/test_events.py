@@ -81,6 +81,19 @@ def test_a_bad_line_is_set_aside_and_the_rest_is_stored(service: Running, outrea
     assert "13800138000" not in service.log()
 
 
+def test_reading_dated_ahead_of_the_clock_is_set_aside(outreach: httpx.Client) -> None:
+    read = {"table": "interactions", "patient_id": "ok-3", "channel": "app", "action": "view", "content_id": "a"}
+    told = _post(
+        outreach,
+        {**read, "event_id": "read-now", "time": CLOCK},
+        {**read, "event_id": "read-in-2099", "time": "2099-01-01T08:00:00+08:00"},
+    )
+    assert [(row.result, row.code, row.field) for row in told.results] == [
+        ("stored", None, None),
+        ("quarantined", "dated_ahead", "time"),
+    ]
+
+
 def test_a_birth_date_after_a_visit_is_set_aside(outreach: httpx.Client) -> None:
     person = {
         "table": "patients",

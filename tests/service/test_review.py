@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import html
 import re
+from typing import Any
 
 import httpx
 import pytest
 
-from tests.service.conftest import Running
+from serving.reasons import group_names
+from serving.review.words import words
+from tests.service.conftest import Running, contents
+from training.affinity.safety import REASONS
 
 HTML = {"Accept": "text/html"}
 SENTENCES = (
@@ -44,8 +49,49 @@ def test_the_page_says_what_the_record_says(compliance: httpx.Client, decision_i
             assert reason[tongue] in text
 
 
-def test_nothing_on_a_page_runs_or_leaves(compliance: httpx.Client, decision_id: str) -> None:
-    for path in ("/review", f"/review/decisions/{decision_id}"):
+def _list(client: httpx.Client, patient_id: str = "ok-1", **changes: Any) -> str:
+    asked = {"patient_id": patient_id, "k": 5, "channel": "app", "purpose": "health_education", **changes}
+    return str(client.post("/v1/recommend", json=asked).json()["list_id"])
+
+
+def test_the_page_of_a_list_says_what_its_record_says(outreach: httpx.Client, compliance: httpx.Client) -> None:
+    list_id = _list(outreach)
+    record = compliance.get(f"/v1/decisions/{list_id}").json()
+    titles = {row["content_id"]: row["title"] for row in contents()}
+    for at, tongue in enumerate(("zh", "en")):
+        page = compliance.get(f"/review/decisions/{list_id}?lang={tongue}")
+        assert page.status_code == 200, page.text
+        text, w = html.unescape(page.text), words(tongue)
+        shown = text[text.index('<table class="items">') :]
+        places = [shown.index(f"<code>{item['content_id']}</code>") for item in record["items"]]
+        assert len(places) == 5 and places == sorted(places)
+        for item in record["items"]:
+            assert item["title"] in shown and f"{item['affinity'] * 100:.1f} %" in shown
+            assert all(reason[tongue] in shown for reason in item["reasons"])
+        for group in record["relative"][0]:
+            assert group_names()[group][at] in shown
+        assert {each["why"] for each in record["excluded_items"]} == set(REASONS) - {"fatigue"}
+        for each in record["excluded_items"]:
+            assert w[f"why_{each['why']}"] in text and f"<code>{each['content_id']}</code>" in text
+            assert titles.get(each["content_id"], "") in text
+        assert all(f"<code>{name}</code>" in text for name in record["exploring"]["sampled"])
+        assert w["drawn" if record["exploring"]["explored"] else "exploring"] in shown
+        for told in (record["receipt"]["hash"], record["model"]["digest"], record["consent_id"], record["list_policy"]):
+            assert told in text
+        assert w["replay_equal"] in text
+    assert f"/review/decisions/{list_id}" in compliance.get("/review").text
+    assert outreach.get(f"/review/decisions/{list_id}").status_code == 403
+
+
+def test_everybodys_list_and_a_refused_one_have_pages(outreach: httpx.Client, compliance: httpx.Client) -> None:
+    same = compliance.get(f"/review/decisions/{_list(outreach, personalised=False)}?lang=en").text
+    assert "uses no patient&#39;s data" in same and words("en")["closed_age"] in same and "▲" not in same
+    refused = compliance.get(f"/review/decisions/{_list(outreach, 'no-consent')}?lang=en").text
+    assert "No list: <code>no_consent</code>" in refused and words("en")["replay_equal"] in refused
+
+
+def test_nothing_on_a_page_runs_or_leaves(compliance: httpx.Client, outreach: httpx.Client, decision_id: str) -> None:
+    for path in ("/review", f"/review/decisions/{decision_id}", f"/review/decisions/{_list(outreach)}"):
         page = compliance.get(path)
         policy = page.headers["Content-Security-Policy"]
         assert policy.startswith("default-src 'none'; style-src 'self';")
@@ -107,7 +153,7 @@ def test_a_refused_decision_has_a_page(outreach: httpx.Client, compliance: httpx
 def test_a_decision_that_is_not_there_is_a_page(compliance: httpx.Client) -> None:
     page = compliance.get("/review/decisions/" + "0" * 32 + "?lang=en", headers=HTML)
     assert page.status_code == 404
-    assert "There is no such decision." in page.text
+    assert "There is no such decision or list." in page.text
 
 
 def test_a_self_test_has_a_page(outreach: httpx.Client, compliance: httpx.Client) -> None:

@@ -19,6 +19,8 @@ from features.instants import DAY, parse
 from features.lake import Lake
 from training.__main__ import app
 from training.affinity.backtest import backtest, begins, duration
+from training.affinity.readers import readership
+from training.affinity.values import affinity_values
 
 START = parse("2024-01-01T00:00:00+08:00")
 QUICK = (
@@ -98,6 +100,14 @@ def test_bare_interactions_are_enough(tmp_path, made):
         assert not set(part["content_id"]) & set(np.array(names("c", made["item"]))[before])
 
 
+def test_a_report_does_not_speak_of_ease_where_the_catalogue_is_too_large_for_it(tmp_path, made):
+    columns = {"patient_id": names("p", made["user"]), "content_id": names("c", made["item"]), "time": made["time"]}
+    told = roll(write(tmp_path, columns), "2024-01-24", "2024-01-25", "1d", "affinity.ease_items=30")
+    assert told.report["fits"] == 1
+    assert {"item_knn", "persona_rules"} <= set(told.report["overall"]["ndcg10_baselines"])
+    assert "ease" not in told.report["overall"]["ndcg10_baselines"]
+
+
 def test_the_future_changes_no_prediction(tmp_path, made):
     columns = {"patient_id": np.array(names("p", made["user"])), "content_id": np.array(names("c", made["item"]))}
     whole = columns | {"time": made["time"]}
@@ -109,6 +119,17 @@ def test_the_future_changes_no_prediction(tmp_path, made):
     first = a["at"] < cut
     for name in a:
         np.testing.assert_array_equal(a[name][first], b[name])
+
+
+def test_a_touch_dated_after_it_was_known_does_not_end_the_lake(tmp_path, made):
+    columns = {"patient_id": names("p", made["user"]), "content_id": names("c", made["item"]), "time": made["time"]}
+    time = np.append(made["time"], START + 30_000 * DAY)
+    known = pa.array(np.append(made["time"], made["time"][0])).cast(MOMENT)
+    more = {"patient_id": [*columns["patient_id"], "p0"], "content_id": [*columns["content_id"], "c0"]}
+    plain = readership(write(tmp_path / "a", columns), affinity_values())
+    ahead = readership(write(tmp_path / "b", {**more, "time": time, "known_at": known}), affinity_values())
+    assert (plain.ahead, ahead.ahead) == (0, 1)
+    assert np.array_equal(ahead.touches.time, plain.touches.time)
 
 
 def test_ratings_by_the_week_and_words(tmp_path):

@@ -79,10 +79,10 @@ def recommender(given: Readership, rounds: int = 60, seed: int = 0) -> Recommend
     return Recommender.of(scorer, order, given.stage(NOW, affinity_values()), given.items)
 
 
-def saved(given: Readership, folder: Path, rounds: int = 20) -> str:
-    """Write the same as an artefact and return its digest."""
+def saved(given: Readership, folder: Path, rounds: int = 20, at: int = NOW) -> str:
+    """Write the same as an artefact, with the state of an instant, and return its digest."""
     scorer, order = trees(rounds)
-    state = to_files(given.stage(NOW, affinity_values()), given.items)
+    state = to_files(given.stage(at, affinity_values()), given.items)
     return scorer.save(folder, {"figures": {}}, {ORDER: order, BLEND: TREES.text(), **state})
 
 

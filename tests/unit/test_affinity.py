@@ -158,7 +158,9 @@ def test_neighbours_count_users_in_common():
     assert similarity.scores(found, np.empty(0, np.int64)).tolist() == [0.0, 0.0, 0.0]
 
 
-def test_ease_is_the_closed_form():
+@pytest.mark.parametrize("rows", [4, similarity.ROWS])
+def test_ease_is_the_closed_form(monkeypatch, rows):
+    monkeypatch.setattr(similarity, "ROWS", rows)
     rng = np.random.default_rng(0)
     owned = (rng.random((40, 6)) < 0.4).astype(float)
     user, item = np.nonzero(owned)

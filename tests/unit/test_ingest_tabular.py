@@ -243,6 +243,24 @@ tables:
         ingest("tabular", folder, tmp_path / "lake")
 
 
+def test_reading_dated_ahead_of_the_ingest_is_set_aside_and_ends_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    today = datetime.now(UTC).date()
+    (folder / "reading.csv").write_text(
+        f"user,item,at\nu1,a,2024-03-05 10:00\nu1,b,{today}\nu2,a,2999-01-01 08:00\n", encoding="utf-8"
+    )
+    (folder / "mapping.yaml").write_text(
+        "tables:\n"
+        "  - {file: reading.csv, table: interactions, columns: {patient_id: user, content_id: item, time: at}}\n"
+    )
+    report = ingest("tabular", folder, tmp_path / "lake")
+    assert report.quarantined == {("interactions", "dated_ahead"): 1}
+    rows = pq.read_table(tmp_path / "lake" / "interactions").to_pylist()
+    assert [row["content_id"] for row in rows] == ["a", "b"], "today's bare date, which ends tonight, passes"
+    assert max(row["end"] for row in pq.read_table(tmp_path / "lake" / "observed").to_pylist()).year < 2999
+
+
 def test_ratings_without_times(tmp_path: Path) -> None:
     folder = tmp_path / "raw"
     folder.mkdir()

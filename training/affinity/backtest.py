@@ -87,7 +87,8 @@ def backtest(lake: Lake, begin: str, until: str, every: str, overrides: tuple[st
     practice.rehearse(first, step)
     rolled = roll(practice, first, last, step, evaluation)
     told = {"task": "content_affinity", "from": iso(first), "to": iso(last), "every": every}
-    report = told | rolled.report | {"cpu_seconds": round(time.process_time() - started, 1)}
+    counts = {"touches_dated_ahead": given.ahead, "cpu_seconds": round(time.process_time() - started, 1)}
+    report = told | rolled.report | counts
     return Backtested(report, rolled.predictions)
 
 

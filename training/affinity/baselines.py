@@ -22,16 +22,18 @@ def references(half_lives: tuple[float, ...]) -> tuple[str, ...]:
 def baselines(
     sight: Sight, allowed: np.ndarray, personas: Mapping[str, tuple[str, ...]], k: int = 50
 ) -> dict[str, np.ndarray]:
-    """Return each baseline's list of places for one person, best first, ties newest first."""
+    """Return each baseline's list of places for one person, best first, ties newest first.
+
+    EASE is left out where the catalogue is too large for it.
+    """
     stage = sight.stage
     found = {
         name: order[allowed[order]][:k] for name, order in zip(references(stage.half_lives), stage.orders, strict=True)
     }
-    for name, score in (
-        (NEIGHBOURS, sight.neighbours),
-        (EASE, sight.ease),
-        (PERSONA, persona(sight, personas)),
-    ):
+    scores = {NEIGHBOURS: sight.neighbours, PERSONA: persona(sight, personas)}
+    if stage.ease.nnz:
+        scores[EASE] = sight.ease
+    for name, score in scores.items():
         places = np.flatnonzero(allowed)
         best = np.lexsort((-stage.born[places], -score[places]))[:k]
         found[name] = places[best]

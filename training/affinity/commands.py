@@ -71,6 +71,79 @@ def refresh(name: str, lake: Path, version: str = "", overrides: tuple[str, ...]
     return record(refreshed(task, folder, manifest.digest_of(folder), opened, overrides), source, overrides)
 
 
+def lists(
+    name: str, lake: Path, out: Path, version: str = "", at: str = "", patients: Path | None = None, k: int = 10
+) -> str:
+    """Write the lists that a version would show many patients and return what was written.
+
+    Parameters
+    ----------
+    at
+        A date (its end) or a time with offset; by default the instant at which the version's items stand.
+    patients
+        Parquet or CSV with a column patient_id; None for every patient of the lake.
+    k
+        Items of a list.
+
+    Raises
+    ------
+    InputError
+        Another task, no version yet, an instant before the version's items, a file of patients that cannot be read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from features.instants import iso, parse
+    from features.lake import Lake
+    from features.progress import track
+    from training import manifest, tracking
+    from training.affinity.asked import Asked
+    from training.affinity.lists import RANKED
+    from training.affinity.lists import lists as listed
+    from training.affinity.offered import offered
+    from training.affinity.recommender import Recommender
+    from training.tasks import task as task_named
+
+    if task_named(name).kind != "affinity":
+        raise InputError(f"'{name}' does not rank content", where="lists", remedy="give content_affinity")
+    number, opened = version or tracking.latest(name).version, Lake(lake)
+    folder = tracking.fetch(name, number)
+    recommender = Recommender.load(folder, manifest.digest_of(folder))
+    stands = recommender.stage.at
+    now = parse(at) if at else stands
+    if now < stands:
+        remedy = "give a later instant, or the --version of an earlier refresh"
+        raise InputError(f"the items of version {number} stand at {iso(stands)}, later", where="--at", remedy=remedy)
+    asked = Asked(opened, opened.patients() if patients is None else _named(patients), now, recommender.values)
+    batches = listed(recommender, offered(recommender, opened, now), asked.batches(), now, k)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    fresh, rows = out.with_name(out.name + ".new"), 0
+    with pq.ParquetWriter(fresh, RANKED) as writer:
+        for batch in track(batches, "lists", total=asked.number):
+            when = pa.repeat(pa.scalar(now, RANKED.field("at").type), batch.num_rows)
+            columns = [batch["patient_id"], when, batch["content_id"], batch["slot"], batch["score"]]
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=RANKED))
+            rows += batch.num_rows
+    fresh.replace(out)
+    return f"{rows:,} items for {len(asked.patients):,} patients at {iso(now)}, by {name} version {number}: {out}"
+
+
+def _named(file: Path) -> Any:
+    """Return the distinct patients that a file names, in its order."""
+    import pandas as pd
+
+    where = f"--patients {file.name}"
+    try:
+        read = pd.read_csv(file, dtype=str) if file.suffix.lower() in (".csv", ".txt") else pd.read_parquet(file)
+    except (OSError, ValueError):
+        raise InputError("cannot be read", where=where, remedy="Parquet, or .csv") from None
+    if "patient_id" not in read:
+        raise InputError("has no column 'patient_id'", where=where, known=map(str, read.columns))
+    if read["patient_id"].isna().any():
+        raise InputError("column 'patient_id' holds a null", where=where)
+    return read["patient_id"].astype(str).unique()
+
+
 def told(report: dict[str, Any]) -> str:
     """Return the report's main figures as lines."""
     overall, zone = report["overall"], general().zone

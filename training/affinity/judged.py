@@ -80,12 +80,14 @@ class Judged:
     def report(self, values: EvaluationValues, references: Sequence[str]) -> dict[str, Any]:
         """Return every figure, ours and each baseline's, over all user-days and over parts of them.
 
+        A baseline that did not rank on each of them is left out.
+
         Parameters
         ----------
         references
             Methods of which the strongest, by NDCG@10 in hindsight, is the reference.
         """
-        worth = {name: np.array(rows) for name, rows in self.worth.items()}
+        worth = {name: np.array(rows) for name, rows in self.worth.items() if len(rows) == len(self.user)}
         best = max(references, key=lambda name: float(worth[name][:, 0].mean()))
         popular = max(
             (name for name in references if name != "newest"), key=lambda name: float(worth[name][:, 0].mean())

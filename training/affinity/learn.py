@@ -199,6 +199,8 @@ def _consenting(lake: Lake, values: AffinityValues, sample: float = 1.0) -> tupl
     else:
         drop("no consent to model_development", refused)
     given = readership(lake, values, frozenset(ids[~kept].tolist()))
+    if given.ahead:
+        left_out.note(f"{given.ahead:,} touches dated after they were known: not read")
     drop("opened no content", ~np.isin(ids, given.touches.users))
     return given, left_out
 

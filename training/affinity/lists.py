@@ -21,9 +21,11 @@ ASKED = pa.schema(
         ("age", pa.float64()),
         ("conditions", pa.list_(pa.string())),
         ("sensitive_consent", pa.bool_()),
+        ("tired", pa.list_(pa.string())),
     ]
 )
-"""Who is asked for: what was touched and when (UTC microseconds), and what the filters must know (`Reader`)."""
+"""Who is asked for: what was touched and when (UTC microseconds), what the filters must know (`Reader`), and
+what was shown often enough without being opened."""
 LISTED = pa.schema(
     [
         ("patient_id", pa.string()),
@@ -35,6 +37,16 @@ LISTED = pa.schema(
     ]
 )
 """One row a slot."""
+RANKED = pa.schema(
+    [
+        ("patient_id", pa.string()),
+        ("at", pa.timestamp("us", tz="UTC")),
+        ("content_id", pa.string()),
+        ("rank", pa.int64()),
+        ("score", pa.float64()),
+    ]
+)
+"""The same as the command writes it: the columns of a backtest's predictions."""
 
 
 def lists(
@@ -52,7 +64,8 @@ def lists(
             history = list(zip(one["content_ids"] or (), one["times"] or (), strict=True))
             person = display.person(history, at, reader.age, reader.conditions)
             seed = int.from_bytes(hashlib.sha256(f"{at}-{one['patient_id']}".encode()).digest()[:7], "big")
-            listed = recommender.recommend(display, person, reader, at, k, seed, explain=False)
+            tired = frozenset(one["tired"] or ())
+            listed = recommender.recommend(display, person, reader, at, k, seed, tired, explain=False)
             rows += [
                 {
                     "patient_id": one["patient_id"],

@@ -71,6 +71,8 @@ class Readership:
         Codelists that occur in the record.
     record
         (user, condition, first known) of every condition on record, by user.
+    ahead
+        How many touches were left out, because they are dated more than a day after they were known.
     """
 
     touches: Touches
@@ -78,6 +80,7 @@ class Readership:
     birth: np.ndarray
     names: tuple[str, ...]
     record: tuple[np.ndarray, np.ndarray, np.ndarray]
+    ahead: int = 0
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -147,6 +150,8 @@ def readership(lake: Lake, values: AffinityValues, left_out: frozenset[str] = fr
     chosen = np.zeros(len(patient), dtype=bool)
     if content is not None:
         chosen = np.array([c is not None and p not in left_out for p, c in zip(patient, content)], dtype=bool)
+    ahead = chosen & (instants(opened["time"]) - DAY > instants(opened["known_at"]))
+    chosen &= ~ahead
     if content is None or not chosen.any():
         raise InputError("nobody opened any content", where="content affinity", remedy="ingest interactions first")
     catalogue = {item.content_id: item for item in items(lake.read("contents"))}
@@ -166,7 +171,7 @@ def readership(lake: Lake, values: AffinityValues, left_out: frozenset[str] = fr
         _place(touches.users, people["patient_id"], instants(people["birth_date"]), birth)
     names, record = _record(lake, touches.users)
     known = tuple(catalogue.get(name) or Item(name) for name in touches.items.tolist())
-    return Readership(touches, known, birth, names, record)
+    return Readership(touches, known, birth, names, record, int(ahead.sum()))
 
 
 def worth(opened: pa.Table, values: AffinityValues) -> np.ndarray:

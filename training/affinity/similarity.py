@@ -11,6 +11,9 @@ from training.affinity.gathered import Gathered
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+ROWS = 512
+"""Rows of a dense inverse that are looked at together."""
+
 
 def shared(user: np.ndarray, item: np.ndarray, users: int, items: int) -> csr_array:
     """Return the (items, items) counts of users in common; ``user`` and ``item`` are distinct pairs."""
@@ -53,20 +56,26 @@ def ease(common: csr_array, size: np.ndarray, kept: int, ridge: float, least: in
     there = np.flatnonzero(size >= least)
     if not len(there):
         return csr_array(common.shape, dtype=np.float64)
-    gram = common[there][:, there].toarray().astype(np.float32)
-    gram[np.diag_indices(len(there))] += np.float32(ridge)
-    factor, _ = lapack.spotrf(gram, lower=0, overwrite_a=1)
-    inverse, _ = lapack.spotri(factor, lower=0, overwrite_c=1)
-    inverse = np.triu(inverse) + np.triu(inverse, 1).T
-    weights = -inverse / np.diag(inverse)[None, :]
-    np.fill_diagonal(weights, 0.0)
     kept = min(kept, len(there) - 1)
     if kept < 1:
         return csr_array(common.shape, dtype=np.float64)
-    best = np.argpartition(-np.abs(weights), kept - 1, axis=1)[:, :kept]
+    gram = common[there][:, there].astype(np.float32, copy=False).toarray(order="F")
+    gram[np.diag_indices(len(there))] += np.float32(ridge)
+    factor, _ = lapack.spotrf(gram, overwrite_a=1)
+    inverse, _ = lapack.spotri(factor, overwrite_c=1)
+    scale = inverse.diagonal().copy()
+    best = np.empty((len(there), kept), dtype=np.int64)
+    values = np.empty((len(there), kept))
+    for start in range(0, len(there), ROWS):
+        rows, after = slice(start, start + ROWS), slice(start + ROWS, None)
+        inverse[rows, rows] += np.triu(inverse[rows, rows], 1).T
+        inverse[after, rows] = inverse[rows, after].T
+        weights = -inverse[rows] / scale
+        np.fill_diagonal(weights[:, start:], 0.0)
+        best[rows] = np.argpartition(-np.abs(weights), kept - 1, axis=1)[:, :kept]
+        values[rows] = np.take_along_axis(weights, best[rows], axis=1)
     row = np.repeat(there, kept)
-    values = np.take_along_axis(weights, best, axis=1).ravel().astype(np.float64)
-    return csr_array((values, (row, there[best.ravel()])), shape=common.shape)
+    return csr_array((values.ravel(), (row, there[best.ravel()])), shape=common.shape)
 
 
 def followed(
