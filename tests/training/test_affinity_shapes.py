@@ -19,6 +19,7 @@ from features.instants import DAY, parse
 from features.lake import Lake
 from training.__main__ import app
 from training.affinity.backtest import backtest, begins, duration
+from training.affinity.commands import told
 
 START = parse("2024-01-01T00:00:00+08:00")
 QUICK = (
@@ -148,12 +149,12 @@ def test_items_that_are_all_new_are_ranked_before_those_that_nobody_wants_now(tm
 def test_the_command_writes_predictions_and_figures(tmp_path, made):
     rows = {"patient_id": names("p", made["user"]), "content_id": names("c", made["item"]), "time": made["time"]}
     write(tmp_path / "lake", rows)
-    told = ["backtest", "content_affinity", "--lake", str(tmp_path / "lake"), "--every", "1d"]
-    told += ["--from", "2024-01-24", "--to", "2024-01-25"]
-    told += ["--predictions", str(tmp_path / "p.parquet"), "--out", str(tmp_path / "m.json")]
+    words = ["backtest", "content_affinity", "--lake", str(tmp_path / "lake"), "--every", "1d"]
+    words += ["--from", "2024-01-24", "--to", "2024-01-25"]
+    words += ["--predictions", str(tmp_path / "p.parquet"), "--out", str(tmp_path / "m.json")]
     for each in QUICK:
-        told += ["--set", each]
-    result = CliRunner().invoke(app, told)
+        words += ["--set", each]
+    result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
     assert "reference" in result.output
     schema = pq.read_schema(tmp_path / "p.parquet")
@@ -161,6 +162,40 @@ def test_the_command_writes_predictions_and_figures(tmp_path, made):
     report = json.loads((tmp_path / "m.json").read_text())
     assert {"newest", "popular_3h", "item_knn", "ease", "persona_rules"} <= set(report["overall"]["ndcg10_baselines"])
     assert {"coverage", "novelty_bits", "topic_calibration_kl", "cold_items", "cold_patients"} <= set(report)
+
+
+def test_who_has_no_consent_is_neither_learnt_from_nor_ranked_for(tmp_path, made):
+    patient = np.array(names("p", made["user"]))
+    rows = {"patient_id": patient, "content_id": names("c", made["item"]), "time": made["time"]}
+    write(tmp_path / "lake", rows)
+    may = sorted(set(patient))[:40]
+    consents = {
+        "patient_id": may,
+        "time": [START] * 40,
+        "granted_at": [START] * 40,
+        "purpose": ["model_development"] * 40,
+    }
+    consents |= {"basis": ["consent"] * 40, "separate": [True] * 40, "notice_version": ["1"] * 40}
+    consents |= {"evidence_ref": ["scan"] * 40}
+    consented(tmp_path / "lake", consents)
+    found = roll(Lake(tmp_path / "lake"))
+    kept = np.isin(patient, may)
+    alone = roll(write(tmp_path / "alone", {name: np.asarray(each)[kept] for name, each in rows.items()}))
+    for name, each in found.predictions.items():
+        np.testing.assert_array_equal(each, alone.predictions[name])
+    steps = {each["step"]: each["patients_out"] for each in found.report["attrition"]}
+    assert steps["no consent to model_development"] == len(set(patient)) - 40
+    assert "patients left out: no consent" in told(found.report)
+    consented(tmp_path / "lake", consents | {"separate": [False] * 40})
+    with pytest.raises(InputError, match="nobody has a current consent"):
+        roll(Lake(tmp_path / "lake"))
+
+
+def consented(folder: Path, columns: dict[str, Any]) -> None:
+    """Write who consented."""
+    (folder / "consents").mkdir(exist_ok=True)
+    instants = {name: pa.array(columns[name]).cast(MOMENT) for name in ("time", "granted_at")}
+    pq.write_table(pa.table(columns | instants), folder / "consents" / "part.parquet")
 
 
 def test_mistakes_are_named(tmp_path, made):

@@ -22,7 +22,7 @@ from training.affinity.columns import Sight
 from training.affinity.judged import OURS, Judged
 from training.affinity.practice import Practice
 from training.affinity.ranker import Ranker
-from training.affinity.readers import Readership, readership
+from training.affinity.readers import Readership, consenting
 from training.affinity.user_days import UserDays
 from training.affinity.values import AffinityValues, affinity_values
 from training.affinity.walk import UserDay, Window, user_day
@@ -75,18 +75,20 @@ def backtest(lake: Lake, begin: str, until: str, every: str, overrides: tuple[st
     Raises
     ------
     InputError
-        A date or step that cannot be read, no reading before the first step, nothing relevant after it.
+        A date or step that cannot be read, no reading before the first step, nothing relevant after it, nobody
+        whose consent lets models learn.
     """
     started = time.process_time()
     values, evaluation = affinity_values(overrides), section("evaluation", EvaluationValues, overrides)
-    given, step = readership(lake, values), duration(every)
+    (given, left_out), step = consenting(lake, values), duration(every)
     first, last = begins(begin), begins(until)
     if last < first:
         raise InputError("the last day is before the first", where="backtest --to", remedy="give --from before --to")
     practice = Practice(given, values)
     practice.rehearse(first, step)
     rolled = roll(practice, first, last, step, evaluation)
-    told = {"task": "content_affinity", "from": iso(first), "to": iso(last), "every": every}
+    told: dict[str, Any] = {"task": "content_affinity", "from": iso(first), "to": iso(last), "every": every}
+    told["attrition"] = left_out.rows()
     report = told | rolled.report | {"cpu_seconds": round(time.process_time() - started, 1)}
     return Backtested(report, rolled.predictions)
 

@@ -80,6 +80,11 @@ def told(report: dict[str, Any]) -> str:
         f"{report['user_days_without_relevant']:,} user-days with nothing new dropped",
         f"reference: {report['reference']} (strongest in hindsight); {report['fits']} fits, "
         f"{report['cpu_seconds']:g} s of CPU",
+        *(
+            f"{each['patients_out']:,} patients left out: {each['step']}"
+            for each in report["attrition"][1:]
+            if each["patients_out"]
+        ),
         "",
         f"{'':24}{'ours':>8}{'reference':>11}{'gain':>8}  95 % interval",
     ]
