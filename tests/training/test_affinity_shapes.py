@@ -136,6 +136,23 @@ def test_tags_without_times_and_cold_items(tmp_path, made):
     assert fresh["user_days"] > 20 and fresh["recall20_gain"]["value"] > 0
 
 
+def test_cold_items_that_were_always_there_stand_apart_and_those_without_publication_are_counted(tmp_path, made):
+    rng = np.random.default_rng(2)
+    cold = rng.random(len(made["topic"])) < 0.25
+    later = cold[made["item"]] | (rng.random(len(made["user"])) < 0.15)
+    time = np.where(later, START + 5 * DAY, START)
+    rows = {"patient_id": names("p", made["user"]), "content_id": names("c", made["item"]), "time": time}
+    dated = said(made) | {"published_at": np.full(len(cold), START - DAY)}
+    fresh = roll(write(tmp_path / "dated", rows, dated), "2024-01-06", "2024-01-06").report
+    assert fresh["cold_items"]["user_days"] > 20 and fresh["cold_items"]["recall20_gain"]["value"] > 0
+    assert fresh["touches_of_items_not_there"] == 0
+    bare = roll(write(tmp_path / "bare", rows, said(made)), "2024-01-06", "2024-01-06").report
+    pairs = pd.DataFrame({"user": made["user"], "item": made["item"]})[cold[made["item"]]].drop_duplicates()
+    assert bare["cold_items"] == {"user_days": 0, "against": bare["cold_items"]["against"]}
+    assert bare["touches_of_items_not_there"] == bare["of_them_in_contents_without_publication"] == len(pairs)
+    assert "not judged" in told(bare) and "not judged" not in told(fresh)
+
+
 def test_items_that_are_all_new_are_ranked_before_those_that_nobody_wants_now(tmp_path, made):
     new = np.random.default_rng(3).random(len(made["topic"])) < 0.3
     time = np.where(new[made["item"]], START + 5 * DAY, START)

@@ -117,15 +117,18 @@ def roll(practice: Practice, first: int, last: int, step: int, evaluation: Evalu
     cuts = range(first, last + 1, step)
     if not len(given.touches.before(first)):
         raise InputError("nothing was read before the first day", where="backtest --from", remedy="begin later")
-    judged = Judged(given.catalogue, given.touches.born, first)
+    judged = Judged(given.catalogue, given.touches.met, first)
     rank = _Ranking(given, values, judged, first)
-    fits = 0
+    undated = given.undated
+    fits = early = timeless = 0
     ranker: Ranker | None = None
     due = first
     for cut in track(cuts, "backtest", total=len(cuts)):
         window = Window.at(given, cut, step, values)
         if window is None:
             continue
+        absent = given.touches.early(cut, cut + step)
+        early, timeless = early + len(absent), timeless + int(undated[absent].sum())
         if ranker is None or cut >= due:
             ranker, fits, due = practice.fit(), fits + 1, cut + values.retrain_days * DAY
         practice.add(window, rank.window(window, ranker))
@@ -135,6 +138,8 @@ def roll(practice: Practice, first: int, last: int, step: int, evaluation: Evalu
     judged.there = int((given.touches.born < last + step).sum())
     report = {
         "user_days_without_relevant": rank.dropped,
+        "touches_of_items_not_there": early,
+        "of_them_in_contents_without_publication": timeless,
         **judged.report(evaluation, references(values.half_lives_h)),
         "fits": fits,
     }

@@ -99,6 +99,12 @@ def told(report: dict[str, Any]) -> str:
                 f"{name + ' ' + measure:24}{part[measure]['value']:8.3f}{part[f'{measure}_reference']['value']:11.3f}"
                 f"{gain['value']:+8.3f}  [{gain['lo']:+.3f}, {gain['hi']:+.3f}]  n={part['user_days']:,}"
             )
+    if undated := report["of_them_in_contents_without_publication"]:
+        lines += [
+            "",
+            f"not judged: {undated:,} touches of items that contents describes without published_at, first touched by "
+            "anybody in that step; without it an item is known from its first touch",
+        ]
     lines += ["", "NDCG@10 of the baselines"]
     lines += [f"  {name:22}{value:8.3f}" for name, value in overall["ndcg10_baselines"].items()]
     lines.append(

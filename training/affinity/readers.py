@@ -87,6 +87,11 @@ class Readership:
         return Catalogue.of(self.items)
 
     @cached_property
+    def undated(self) -> np.ndarray:
+        """(items,) True for what ``contents`` describes without saying when it was published."""
+        return np.array([each.published_at is None and bool(each.title or each.topics) for each in self.items], bool)
+
+    @cached_property
     def _order(self) -> tuple[np.ndarray, np.ndarray]:
         order = np.argsort(self.touches.user, kind="stable")
         return order, np.searchsorted(self.touches.user[order], np.arange(len(self.touches.users) + 1))
