@@ -31,6 +31,7 @@ from training.evaluate import EvaluationValues
 if TYPE_CHECKING:
     from features.lake import Lake
 
+WHERE = "content affinity"
 TOP = 50
 HEADS = 600
 """User-days on which the head's calibration is judged."""
@@ -81,12 +82,10 @@ def backtest(lake: Lake, begin: str, until: str, every: str, overrides: tuple[st
     started = time.process_time()
     values, evaluation = affinity_values(overrides), section("evaluation", EvaluationValues, overrides)
     (given, left_out), step = consenting(lake, values), duration(every)
-    first, last = begins(begin), begins(until)
+    first, last = begins(begin, "backtest --from"), begins(until, "backtest --to")
     if last < first:
         raise InputError("the last day is before the first", where="backtest --to", remedy="give --from before --to")
-    practice = Practice(given, values)
-    practice.rehearse(first, step)
-    rolled = roll(practice, first, last, step, evaluation)
+    rolled = roll(Practice(given, values), first, last, step, evaluation)
     told: dict[str, Any] = {"task": "content_affinity", "from": iso(first), "to": iso(last), "every": every}
     told["attrition"] = left_out.rows()
     report = told | rolled.report | {"cpu_seconds": round(time.process_time() - started, 1)}
@@ -106,7 +105,7 @@ class Rolled:
 
 
 def roll(practice: Practice, first: int, last: int, step: int, evaluation: EvaluationValues) -> Rolled:
-    """Rank at every cut with a ranker fitted to what practice holds by then, and judge.
+    """Rank at every cut with a ranker fitted to what practice holds by then, from a rehearsal on, and judge.
 
     Raises
     ------
@@ -115,8 +114,18 @@ def roll(practice: Practice, first: int, last: int, step: int, evaluation: Evalu
     """
     given, values = practice.given, practice.values
     cuts = range(first, last + 1, step)
-    if not len(given.touches.before(first)):
-        raise InputError("nothing was read before the first day", where="backtest --from", remedy="begin later")
+    touches, days = given.touches, f"{iso(first)[:10]} to {iso(last)[:10]}"
+    if not len(touches.before(first)):
+        raise InputError(f"nothing was read before the first day, {days[:10]}", where=WHERE, remedy="begin later")
+    if not any(touches.relevant(cut, cut + step) for cut in cuts):
+        begun, ended = iso(int(touches.time[0]))[:10], iso(int(touches.time[-1]))[:10]
+        raise InputError(
+            f"from {days} nobody opened anything new that was there before; the lake's reading goes from {begun} to "
+            f"{ended}",
+            where=WHERE,
+            remedy="choose other days (backtest --from, affinity.test_days), or take out what is dated wrongly",
+        )
+    practice.rehearse(first, step)
     judged = Judged(given.catalogue, given.touches.met, first)
     rank = _Ranking(given, values, judged, first)
     undated = given.undated
@@ -132,9 +141,6 @@ def roll(practice: Practice, first: int, last: int, step: int, evaluation: Evalu
         if ranker is None or cut >= due:
             ranker, fits, due = practice.fit(), fits + 1, cut + values.retrain_days * DAY
         practice.add(window, rank.window(window, ranker))
-    if not judged.user:
-        where = "backtest"
-        raise InputError("nobody opened anything new that was there before", where=where, remedy="choose other days")
     judged.there = int((given.touches.born < last + step).sum())
     report = {
         "user_days_without_relevant": rank.dropped,
@@ -221,11 +227,20 @@ def duration(text: str) -> int:
     return int(read[1]) * _UNITS[read[2]]
 
 
-def begins(text: str) -> int:
-    """Return the first microsecond of a bare date in params.timezone, or the instant that is written."""
+def begins(text: str, where: str = "backtest --from") -> int:
+    """Return the first microsecond of a bare date in params.timezone, or the instant that is written.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or has a clock and no offset.
+    """
     if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
         try:
             return micros(datetime.combine(date.fromisoformat(text), clock(), tzinfo=general().zone))
         except ValueError:
             pass
-    return parse(text)
+    try:
+        return parse(text)
+    except InputError as error:
+        raise InputError(f"{error.what} '{text}'", where=where, remedy=error.remedy) from None

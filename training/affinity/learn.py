@@ -47,7 +47,6 @@ def fit_affinity(task: Task, lake: Lake, overrides: tuple[str, ...] = (), sample
     end = int(given.touches.time[-1]) + 1
     first = end - values.test_days * DAY
     practice = Practice(given, values)
-    practice.rehearse(first, DAY)
     rolled = roll(practice, first, end - DAY, DAY, evaluation)
     ranker = practice.fit()
     scorer = Scorer.of(
