@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from features.errors import InputError
-from features.instants import DAY, iso, micros, parse
+from features.instants import DAY, day, iso, micros, parse
 from features.params import general, section
 from features.progress import track
 from training.affinity.baselines import baselines, references
@@ -114,14 +114,15 @@ def roll(practice: Practice, first: int, last: int, step: int, evaluation: Evalu
     """
     given, values = practice.given, practice.values
     cuts = range(first, last + 1, step)
-    touches, days = given.touches, f"{iso(first)[:10]} to {iso(last)[:10]}"
+    touches = given.touches
+    begin, end = dated(first), dated(last)
     if not len(touches.before(first)):
-        raise InputError(f"nothing was read before the first day, {days[:10]}", where=WHERE, remedy="begin later")
+        raise InputError(f"nothing was read before the first day, {begin}", where=WHERE, remedy="begin later")
     if not any(touches.relevant(cut, cut + step) for cut in cuts):
-        begun, ended = iso(int(touches.time[0]))[:10], iso(int(touches.time[-1]))[:10]
+        reading = f"{dated(int(touches.time[0]))} to {dated(int(touches.time[-1]))}"
         raise InputError(
-            f"from {days} nobody opened anything new that was there before; the lake's reading goes from {begun} to "
-            f"{ended}",
+            f"from {begin} to {end} nobody opened anything new that was there before; the lake's reading goes from "
+            f"{reading}",
             where=WHERE,
             remedy="choose other days (backtest --from, affinity.test_days), or take out what is dated wrongly",
         )
@@ -211,6 +212,11 @@ class _Ranking:
             "rank": rank,
             "score": np.concatenate([worth for *_, worth in self._parts]),
         }
+
+
+def dated(instant: int) -> str:
+    """Write the day of an instant in params.timezone."""
+    return day(iso(instant), general().zone)
 
 
 def duration(text: str) -> int:
