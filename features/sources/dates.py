@@ -14,6 +14,8 @@ from features.instants import DAY, end_of_day, micros, moment
 from features.params import general
 
 _SEPARATED = re.compile(r"(\d{4})[-/.年](\d{1,2})(?:[-/.月](\d{1,2})日?)?月?(?:[T\s]*(.+))?")
+_WORDED = re.compile(r"(\d{1,2})[- ]([A-Za-z]{3})[a-z]*\.?[- ,]\s?(\d{4})(?:[T\s]+(.+))?")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _TOGETHER = re.compile(r"(\d{4})(\d{2})(\d{2})(?:[T\s]?(\d{2})(\d{2})(\d{2})?)?")
 _CLOCK = re.compile(
     r"(上午|下午|晚上|凌晨|中午|AM|PM)?\s*(\d{1,2})[:时點点](?:(\d{1,2})(?:[:分](\d{1,2})?(?:\.(\d{1,6})\d*)?)?)?[分秒]?"
@@ -50,7 +52,7 @@ def written(value: Any, zone: ZoneInfo) -> When | None:
     """Read a date or a time.
 
     ``2024-03-05``, ``2024/3/5 08:10``, ``2024.3.5``, ``20240305``, ``20240305081000``, ``2024年3月5日``,
-    ``2024年3月5日 下午2时10分``, ISO 8601 with or without an offset, a date or datetime of Parquet or
+    ``2024年3月5日 下午2时10分``, ``05-Mar-2024``, ISO 8601 with or without an offset, a date or datetime of Parquet or
     Excel. Without an offset it stands in ``zone``; a bare date or month is the whole of it.
 
     Raises
@@ -90,6 +92,9 @@ def _written(text: str, zone: ZoneInfo) -> When:
             return _instant(datetime(*day, int(clock), int(found[5]), int(found[6] or 0)), zone)
         if found := _SEPARATED.fullmatch(text):
             return _separated(found[1], found[2], found[3], found[4], zone)
+        if (found := _WORDED.fullmatch(text)) and found[2].lower() in _MONTHS:
+            month = _MONTHS.index(found[2].lower()) + 1
+            return _separated(found[3], str(month), found[1], found[4], zone)
     except (OverflowError, ValueError):
         pass
     raise ValueError("the time cannot be read")

@@ -19,6 +19,7 @@ from features.instants import DAY, parse
 from features.lake import Lake
 from training.__main__ import app
 from training.affinity.backtest import backtest, begins, duration
+from training.affinity.commands import told
 from training.affinity.readers import readership
 from training.affinity.values import affinity_values
 
@@ -156,6 +157,23 @@ def test_tags_without_times_and_cold_items(tmp_path, made):
     assert fresh["user_days"] > 20 and fresh["recall20_gain"]["value"] > 0
 
 
+def test_cold_items_that_were_always_there_stand_apart_and_those_without_publication_are_counted(tmp_path, made):
+    rng = np.random.default_rng(2)
+    cold = rng.random(len(made["topic"])) < 0.25
+    later = cold[made["item"]] | (rng.random(len(made["user"])) < 0.15)
+    time = np.where(later, START + 5 * DAY, START)
+    rows = {"patient_id": names("p", made["user"]), "content_id": names("c", made["item"]), "time": time}
+    dated = said(made) | {"published_at": np.full(len(cold), START - DAY)}
+    fresh = roll(write(tmp_path / "dated", rows, dated), "2024-01-06", "2024-01-06").report
+    assert fresh["cold_items"]["user_days"] > 20 and fresh["cold_items"]["recall20_gain"]["value"] > 0
+    assert fresh["touches_of_items_not_there"] == 0
+    bare = roll(write(tmp_path / "bare", rows, said(made)), "2024-01-06", "2024-01-06").report
+    pairs = pd.DataFrame({"user": made["user"], "item": made["item"]})[cold[made["item"]]].drop_duplicates()
+    assert bare["cold_items"] == {"user_days": 0, "against": bare["cold_items"]["against"]}
+    assert bare["touches_of_items_not_there"] == bare["of_them_in_contents_without_publication"] == len(pairs)
+    assert "not judged" in told(bare) and "not judged" not in told(fresh)
+
+
 def test_items_that_are_all_new_are_ranked_before_those_that_nobody_wants_now(tmp_path, made):
     new = np.random.default_rng(3).random(len(made["topic"])) < 0.3
     time = np.where(new[made["item"]], START + 5 * DAY, START)
@@ -169,12 +187,12 @@ def test_items_that_are_all_new_are_ranked_before_those_that_nobody_wants_now(tm
 def test_the_command_writes_predictions_and_figures(tmp_path, made):
     rows = {"patient_id": names("p", made["user"]), "content_id": names("c", made["item"]), "time": made["time"]}
     write(tmp_path / "lake", rows)
-    told = ["backtest", "content_affinity", "--lake", str(tmp_path / "lake"), "--every", "1d"]
-    told += ["--from", "2024-01-24", "--to", "2024-01-25"]
-    told += ["--predictions", str(tmp_path / "p.parquet"), "--out", str(tmp_path / "m.json")]
+    words = ["backtest", "content_affinity", "--lake", str(tmp_path / "lake"), "--every", "1d"]
+    words += ["--from", "2024-01-24", "--to", "2024-01-25"]
+    words += ["--predictions", str(tmp_path / "p.parquet"), "--out", str(tmp_path / "m.json")]
     for each in QUICK:
-        told += ["--set", each]
-    result = CliRunner().invoke(app, told)
+        words += ["--set", each]
+    result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
     assert "reference" in result.output
     schema = pq.read_schema(tmp_path / "p.parquet")
@@ -184,10 +202,50 @@ def test_the_command_writes_predictions_and_figures(tmp_path, made):
     assert {"coverage", "novelty_bits", "topic_calibration_kl", "cold_items", "cold_patients"} <= set(report)
 
 
+def test_who_has_no_consent_is_neither_learnt_from_nor_ranked_for(tmp_path, made):
+    patient = np.array(names("p", made["user"]))
+    rows = {"patient_id": patient, "content_id": names("c", made["item"]), "time": made["time"]}
+    write(tmp_path / "lake", rows)
+    may = sorted(set(patient))[:40]
+    consents = {
+        "patient_id": may,
+        "time": [START] * 40,
+        "granted_at": [START] * 40,
+        "purpose": ["model_development"] * 40,
+    }
+    consents |= {"basis": ["consent"] * 40, "separate": [True] * 40, "notice_version": ["1"] * 40}
+    consents |= {"evidence_ref": ["scan"] * 40}
+    consented(tmp_path / "lake", consents)
+    found = roll(Lake(tmp_path / "lake"))
+    kept = np.isin(patient, may)
+    alone = roll(write(tmp_path / "alone", {name: np.asarray(each)[kept] for name, each in rows.items()}))
+    for name, each in found.predictions.items():
+        np.testing.assert_array_equal(each, alone.predictions[name])
+    steps = {each["step"]: each["patients_out"] for each in found.report["attrition"]}
+    assert steps["no consent to model_development"] == len(set(patient)) - 40
+    assert "patients left out: no consent" in told(found.report)
+    consented(tmp_path / "lake", consents | {"separate": [False] * 40})
+    with pytest.raises(InputError, match="nobody has a current consent"):
+        roll(Lake(tmp_path / "lake"))
+
+
+def consented(folder: Path, columns: dict[str, Any]) -> None:
+    """Write who consented."""
+    (folder / "consents").mkdir(exist_ok=True)
+    instants = {name: pa.array(columns[name]).cast(MOMENT) for name in ("time", "granted_at")}
+    pq.write_table(pa.table(columns | instants), folder / "consents" / "part.parquet")
+
+
 def test_mistakes_are_named(tmp_path, made):
     lake = write(tmp_path, {"patient_id": ["p"], "content_id": ["c"], "time": [START]})
     with pytest.raises(InputError, match="nothing was read before"):
         roll(lake, "2023-01-01", "2023-01-02")
+    with pytest.raises(InputError, match=r"nobody opened .* goes from 2024-01-0. to 2024-01-2.; choose"):
+        reading = dict(zip(("patient_id", "content_id", "time"),
+                       (names("p", made["user"]), names("c", made["item"]), made["time"])))  # fmt: skip
+        roll(write(tmp_path / "whole", reading), "2030-01-01", "2030-01-02")
+    with pytest.raises(InputError, match="backtest --from: cannot read the time '2024-13-01'; write 2025-06-30"):
+        begins("2024-13-01")
     with pytest.raises(InputError, match="write 1d"):
         duration("daily")
     assert begins("2024-01-01") == START

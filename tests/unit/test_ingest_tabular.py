@@ -153,6 +153,8 @@ tables:
             "names no column for patient_id; add 'patient_id: ...'",
         ),
         ("tables:\n", "tables: [\n", "mapping.yaml: cannot be read"),
+        ("      time: 就诊时间\n", "", "names no column for time; add 'time: ...'"),
+        ("time: 采集时间", "time: {value: yesterday}", "columns.time: 'value' is no time; write 2012-01-01, say"),
     ],
 )
 def test_a_mistake_in_the_mapping_names_the_nearest(
@@ -259,6 +261,25 @@ def test_reading_dated_ahead_of_the_ingest_is_set_aside_and_ends_nothing(tmp_pat
     rows = pq.read_table(tmp_path / "lake" / "interactions").to_pylist()
     assert [row["content_id"] for row in rows] == ["a", "b"], "today's bare date, which ends tonight, passes"
     assert max(row["end"] for row in pq.read_table(tmp_path / "lake" / "observed").to_pylist()).year < 2999
+
+
+def test_a_log_in_milliseconds_and_items_dated_in_english(tmp_path: Path) -> None:
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    (folder / "log.csv").write_text("user,item,ms\nu1,a,881250949123\n")
+    (folder / "items.csv").write_text("item,out\na,15-Feb-1996\nb,1 January 1995\nc,15-Foo-1996\n")
+    (folder / "mapping.yaml").write_text(
+        "zone: UTC\ntables:\n"
+        "  - file: log.csv\n    table: interactions\n    columns:\n"
+        "      {patient_id: user, content_id: item, time: {column: ms, since: 1970-01-01, unit: milliseconds}}\n"
+        "  - {file: items.csv, table: contents, columns: {content_id: item, published_at: out}}\n"
+    )
+    report = ingest("tabular", folder, tmp_path / "lake")
+    [touch] = rows(tmp_path / "lake", "interactions")
+    assert touch["time"] == datetime(1997, 12, 4, 15, 55, 49, 123000, tzinfo=UTC)
+    out = {row["content_id"]: row["published_at"].date().isoformat() for row in rows(tmp_path / "lake", "contents")}
+    assert out == {"a": "1996-02-15", "b": "1995-01-01"}
+    assert report.quarantined == {("contents", "unreadable_time"): 1}
 
 
 def test_ratings_without_times(tmp_path: Path) -> None:

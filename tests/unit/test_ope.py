@@ -145,6 +145,29 @@ def _served(folder, lists: int = 20_000) -> tuple[Lake, float]:
     return Lake(folder), float(np.mean(truth))
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"probability": [0.7, 0.7]}, "sum to more than 1"),
+        ({"probability": [-0.1, 0.5]}, "below 0 or above 1"),
+        ({"probability": [None, 0.5]}, "a probability is missing"),
+        ({"content_id": ["a", "a"]}, "stands twice"),
+        ({"probability": None}, "lacks probability; give list_id, slot, content_id, probability"),
+        (None, "gone.parquet: there is no such file"),
+    ],
+)
+def test_a_file_that_is_no_policy_is_refused(tmp_path, change, said) -> None:
+    lake = _lake(tmp_path / "lake")
+    row = {"list_id": ["l0", "l0"], "slot": [1, 1], "content_id": ["a", "b"], "probability": [0.5, 0.5]} | (
+        change or {}
+    )
+    path = tmp_path / ("gone.parquet" if change is None else "mine.parquet")
+    if change is not None:
+        pq.write_table(pa.table({name: each for name, each in row.items() if each is not None}), path)
+    with pytest.raises(InputError, match=said):
+        logged(lake, str(path))
+
+
 def test_the_log_of_the_service_is_judged_by_what_each_slot_was_drawn_from(tmp_path) -> None:
     lake, truth = _served(tmp_path / "told")
     found = estimate(logged(lake, "uniform"))

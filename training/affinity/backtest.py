@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from features.errors import InputError
-from features.instants import DAY, iso, micros, parse
+from features.instants import DAY, day, iso, micros, parse
 from features.params import general, section
 from features.progress import track
 from training.affinity.baselines import baselines, references
@@ -22,7 +22,7 @@ from training.affinity.columns import Sight
 from training.affinity.judged import OURS, Judged
 from training.affinity.practice import Practice
 from training.affinity.ranker import Ranker
-from training.affinity.readers import Readership, readership
+from training.affinity.readers import Readership, consenting
 from training.affinity.user_days import UserDays
 from training.affinity.values import AffinityValues, affinity_values
 from training.affinity.walk import UserDay, Window, user_day
@@ -31,6 +31,7 @@ from training.evaluate import EvaluationValues
 if TYPE_CHECKING:
     from features.lake import Lake
 
+WHERE = "content affinity"
 TOP = 50
 HEADS = 600
 """User-days on which the head's calibration is judged."""
@@ -75,20 +76,20 @@ def backtest(lake: Lake, begin: str, until: str, every: str, overrides: tuple[st
     Raises
     ------
     InputError
-        A date or step that cannot be read, no reading before the first step, nothing relevant after it.
+        A date or step that cannot be read, no reading before the first step, nothing relevant after it, nobody
+        whose consent lets models learn.
     """
     started = time.process_time()
     values, evaluation = affinity_values(overrides), section("evaluation", EvaluationValues, overrides)
-    given, step = readership(lake, values), duration(every)
-    first, last = begins(begin), begins(until)
+    (given, left_out), step = consenting(lake, values), duration(every)
+    first, last = begins(begin, "backtest --from"), begins(until, "backtest --to")
     if last < first:
         raise InputError("the last day is before the first", where="backtest --to", remedy="give --from before --to")
-    practice = Practice(given, values)
-    practice.rehearse(first, step)
-    rolled = roll(practice, first, last, step, evaluation)
-    told = {"task": "content_affinity", "from": iso(first), "to": iso(last), "every": every}
-    counts = {"touches_dated_ahead": given.ahead, "cpu_seconds": round(time.process_time() - started, 1)}
-    report = told | rolled.report | counts
+    rolled = roll(Practice(given, values), first, last, step, evaluation)
+    told: dict[str, Any] = {"task": "content_affinity", "from": iso(first), "to": iso(last), "every": every}
+    told["attrition"] = left_out.rows()
+    told["touches_dated_ahead"] = given.ahead
+    report = told | rolled.report | {"cpu_seconds": round(time.process_time() - started, 1)}
     return Backtested(report, rolled.predictions)
 
 
@@ -105,7 +106,7 @@ class Rolled:
 
 
 def roll(practice: Practice, first: int, last: int, step: int, evaluation: EvaluationValues) -> Rolled:
-    """Rank at every cut with a ranker fitted to what practice holds by then, and judge.
+    """Rank at every cut with a ranker fitted to what practice holds by then, from a rehearsal on, and judge.
 
     Raises
     ------
@@ -114,26 +115,39 @@ def roll(practice: Practice, first: int, last: int, step: int, evaluation: Evalu
     """
     given, values = practice.given, practice.values
     cuts = range(first, last + 1, step)
-    if not len(given.touches.before(first)):
-        raise InputError("nothing was read before the first day", where="backtest --from", remedy="begin later")
-    judged = Judged(given.catalogue, given.touches.born, first)
+    touches = given.touches
+    begin, end = dated(first), dated(last)
+    if not len(touches.before(first)):
+        raise InputError(f"nothing was read before the first day, {begin}", where=WHERE, remedy="begin later")
+    if not any(touches.relevant(cut, cut + step) for cut in cuts):
+        reading = f"{dated(int(touches.time[0]))} to {dated(int(touches.time[-1]))}"
+        raise InputError(
+            f"from {begin} to {end} nobody opened anything new that was there before; the lake's reading goes from "
+            f"{reading}",
+            where=WHERE,
+            remedy="choose other days (backtest --from, affinity.test_days), or take out what is dated wrongly",
+        )
+    practice.rehearse(first, step)
+    judged = Judged(given.catalogue, given.touches.met, first)
     rank = _Ranking(given, values, judged, first)
-    fits = 0
+    undated = given.undated
+    fits = early = timeless = 0
     ranker: Ranker | None = None
     due = first
     for cut in track(cuts, "backtest", total=len(cuts)):
         window = Window.at(given, cut, step, values)
         if window is None:
             continue
+        absent = given.touches.early(cut, cut + step)
+        early, timeless = early + len(absent), timeless + int(undated[absent].sum())
         if ranker is None or cut >= due:
             ranker, fits, due = practice.fit(), fits + 1, cut + values.retrain_days * DAY
         practice.add(window, rank.window(window, ranker))
-    if not judged.user:
-        where = "backtest"
-        raise InputError("nobody opened anything new that was there before", where=where, remedy="choose other days")
     judged.there = int((given.touches.born < last + step).sum())
     report = {
         "user_days_without_relevant": rank.dropped,
+        "touches_of_items_not_there": early,
+        "of_them_in_contents_without_publication": timeless,
         **judged.report(evaluation, references(values.half_lives_h)),
         "fits": fits,
     }
@@ -201,6 +215,11 @@ class _Ranking:
         }
 
 
+def dated(instant: int) -> str:
+    """Write the day of an instant in params.timezone."""
+    return day(iso(instant), general().zone)
+
+
 def duration(text: str) -> int:
     """Read ``1d``, ``12h`` or ``1w`` as microseconds.
 
@@ -215,11 +234,20 @@ def duration(text: str) -> int:
     return int(read[1]) * _UNITS[read[2]]
 
 
-def begins(text: str) -> int:
-    """Return the first microsecond of a bare date in params.timezone, or the instant that is written."""
+def begins(text: str, where: str = "backtest --from") -> int:
+    """Return the first microsecond of a bare date in params.timezone, or the instant that is written.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or has a clock and no offset.
+    """
     if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
         try:
             return micros(datetime.combine(date.fromisoformat(text), clock(), tzinfo=general().zone))
         except ValueError:
             pass
-    return parse(text)
+    try:
+        return parse(text)
+    except InputError as error:
+        raise InputError(f"{error.what} '{text}'", where=where, remedy=error.remedy) from None

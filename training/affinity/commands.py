@@ -153,6 +153,11 @@ def told(report: dict[str, Any]) -> str:
         f"{report['user_days_without_relevant']:,} user-days with nothing new dropped",
         f"reference: {report['reference']} (strongest in hindsight); {report['fits']} fits, "
         f"{report['cpu_seconds']:g} s of CPU",
+        *(
+            f"{each['patients_out']:,} patients left out: {each['step']}"
+            for each in report["attrition"][1:]
+            if each["patients_out"]
+        ),
         "",
         f"{'':24}{'ours':>8}{'reference':>11}{'gain':>8}  95 % interval",
     ]
@@ -167,6 +172,12 @@ def told(report: dict[str, Any]) -> str:
                 f"{name + ' ' + measure:24}{part[measure]['value']:8.3f}{part[f'{measure}_reference']['value']:11.3f}"
                 f"{gain['value']:+8.3f}  [{gain['lo']:+.3f}, {gain['hi']:+.3f}]  n={part['user_days']:,}"
             )
+    if undated := report["of_them_in_contents_without_publication"]:
+        lines += [
+            "",
+            f"not judged: {undated:,} touches of items that contents describes without published_at, first touched by "
+            "anybody in that step; without it an item is known from its first touch",
+        ]
     lines += ["", "NDCG@10 of the baselines"]
     lines += [f"  {name:22}{value:8.3f}" for name, value in overall["ndcg10_baselines"].items()]
     lines.append(

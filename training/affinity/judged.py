@@ -38,12 +38,14 @@ class Judged:
 
     Parameters
     ----------
+    met
+        (items,) when anybody first touched an item, UTC microseconds.
     begin
-        Start of the test period, UTC microseconds: items born and patients first seen from it on are new.
+        Start of the test period, UTC microseconds: items and patients first met from it on are new.
     """
 
     catalogue: Catalogue
-    born: np.ndarray
+    met: np.ndarray
     begin: int
     user: list[int] = field(default_factory=list)
     person: list[Person] = field(default_factory=list)
@@ -64,7 +66,7 @@ class Judged:
         readers: np.ndarray,
     ) -> None:
         """Take in the lists of one user-day, best first, at least 20 long where so many could be ranked."""
-        fresh = relevant[self.born[relevant] >= self.begin]
+        fresh = relevant[self.met[relevant] >= self.begin]
         for name, ordered in lists.items():
             worth = ndcg(ordered, relevant), recall(ordered, relevant), ndcg(ordered, fresh), recall(ordered, fresh)
             self.worth.setdefault(name, []).append(worth)

@@ -8,8 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from features.errors import InputError
 from features.instants import DAY
 from features.params import section
@@ -18,20 +16,17 @@ from training.affinity.assessment import reasons, sections
 from training.affinity.backtest import Rolled, roll
 from training.affinity.blend import BLEND
 from training.affinity.practice import Practice
-from training.affinity.readers import Readership, readership
+from training.affinity.readers import consenting
 from training.affinity.recommender import ORDER, Recommender, spec
 from training.affinity.state import to_files
 from training.affinity.user_days import FILE as USER_DAYS
 from training.affinity.user_days import REPORT
-from training.affinity.values import AffinityValues, affinity_values
-from training.attrition import Attrition
+from training.affinity.values import affinity_values
 from training.evaluate import Bootstrap, EvaluationValues
 from training.fitted import Fitted, bands
 from training.models.values import model_values
-from training.permission import without_consent
 from training.sample_size import MIN_EVENTS
 from training.scorer import Scorer
-from training.split import draw
 from training.task import Task
 
 if TYPE_CHECKING:
@@ -48,11 +43,10 @@ def fit_affinity(task: Task, lake: Lake, overrides: tuple[str, ...] = (), sample
     """
     values, models = affinity_values(overrides), model_values(overrides)
     evaluation = section("evaluation", EvaluationValues, overrides)
-    given, left_out = _consenting(lake, values, sample)
+    given, left_out = consenting(lake, values, sample)
     end = int(given.touches.time[-1]) + 1
     first = end - values.test_days * DAY
     practice = Practice(given, values)
-    practice.rehearse(first, DAY)
     rolled = roll(practice, first, end - DAY, DAY, evaluation)
     ranker = practice.fit()
     scorer = Scorer.of(
@@ -120,7 +114,7 @@ def refreshed(task: Task, folder: Path, digest: str, lake: Lake, overrides: tupl
             raise InputError("the version has no ranker", where=name, remedy="train again")
     scorer, card = Scorer.load(folder, digest), json.loads(texts["card.json"])
     kept: dict[str, str | bytes] = {**texts, **manifest.arrays(folder, digest)}
-    given, left_out = _consenting(lake, values)
+    given, left_out = consenting(lake, values)
     end = int(given.touches.time[-1]) + 1
     state = to_files(given.stage(end, values), given.items)
     a, b = scorer.calibration
@@ -178,31 +172,6 @@ class _Candidate:
 
     def __init__(self, booster: Any) -> None:
         self.booster = booster
-
-
-def _consenting(lake: Lake, values: AffinityValues, sample: float = 1.0) -> tuple[Readership, Attrition]:
-    """Return the readership of who may be learnt from, and who was left out; one row a patient."""
-    ids, left_out = lake.patients().astype(str), Attrition()
-    left_out.start("patients of the lake", ids)
-    kept = np.ones(len(ids), dtype=bool)
-
-    def drop(name: str, out: np.ndarray) -> None:
-        nonlocal kept
-        left_out.drop(name, ids, kept & out, kept & ~out)
-        kept = kept & ~out
-
-    if sample < 1:
-        drop(f"outside the sample of {sample:g}", draw(ids, "sample") >= sample)
-    refused = without_consent(lake, ids)
-    if refused is None:
-        left_out.note("no consents in this lake: model_development could not be asked")
-    else:
-        drop("no consent to model_development", refused)
-    given = readership(lake, values, frozenset(ids[~kept].tolist()))
-    if given.ahead:
-        left_out.note(f"{given.ahead:,} touches dated after they were known: not read")
-    drop("opened no content", ~np.isin(ids, given.touches.users))
-    return given, left_out
 
 
 def _figures_of(card: Mapping[str, Any]) -> dict[str, float]:

@@ -19,6 +19,8 @@ from training.affinity.ope import Logged
 from training.followup import final, instants
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from features.lake import Lake
 
 PERIOD = 30 * DAY
@@ -28,6 +30,8 @@ CERTAIN = 1 - 1e-9
 """Propensity from which nothing else could have stood there."""
 Weigh = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(items, periods) -> what a policy makes of each item then, up to the sum over what could stand there."""
+COLUMNS = ["list_id", "slot", "content_id", "probability"]
+"""What a policy's file says."""
 NAMED = ("uniform", "newest", "popular")
 
 
@@ -166,10 +170,7 @@ class _Log:
     def _from_file(self, path: Path) -> Logged:
         import pandas as pd
 
-        try:
-            wanted = pq.read_table(path, columns=["list_id", "slot", "content_id", "probability"]).to_pandas()
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"cannot be read: {type(error).__name__}", where=path.name) from None
+        wanted = _given(path)
         log = pd.DataFrame({"list_id": self.shown["list_id"].to_pylist(), "slot": self.shown["slot"].to_pylist()})
         log["row"] = np.arange(len(log))
         joined = log.merge(wanted, on=["list_id", "slot"], how="inner")
@@ -187,6 +188,29 @@ class _Log:
     def _logged(self, target: np.ndarray, value: np.ndarray, outside: np.ndarray) -> Logged:
         modelled = self.q[self.cell, self.item]
         return Logged(self.cluster, self.reward, self.propensity, target, modelled, value, outside)
+
+
+def _given(path: Path) -> pd.DataFrame:
+    """Return a policy's file, checked: what it names, and that it gives probabilities."""
+    if not path.is_file():
+        raise InputError("there is no such file", where=f"ope --policy {path.name}")
+    try:
+        whole = pq.read_table(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot be read: {type(error).__name__}", where=path.name) from None
+    if missing := [name for name in COLUMNS if name not in whole.column_names]:
+        remedy = f"give {', '.join(COLUMNS)}"
+        raise InputError(f"lacks {', '.join(missing)}", where=f"ope --policy {path.name}", remedy=remedy)
+    wanted: pd.DataFrame = whole.select(COLUMNS).to_pandas()
+    if not wanted["probability"].between(0, 1).all():
+        wrong = "a probability is missing, below 0 or above 1"
+    elif wanted.duplicated(["list_id", "slot", "content_id"]).any():
+        wrong = "an item stands twice in the same list and slot"
+    elif (wanted.groupby(["list_id", "slot"])["probability"].sum() > 1 + 1e-6).any():
+        wrong = "the probabilities of a list and slot sum to more than 1"
+    else:
+        return wanted
+    raise InputError(wrong, where=f"ope --policy {path.name}", remedy="write one row an item, summing to at most 1")
 
 
 def _texts(each: pa.Array | pa.ChunkedArray) -> np.ndarray:

@@ -19,7 +19,10 @@ from training.affinity.person import EDGES, Person
 from training.affinity.stage import Stage, stage
 from training.affinity.touches import Touches
 from training.affinity.values import AffinityValues
+from training.attrition import Attrition
 from training.followup import NEVER, codes, final, instants
+from training.permission import without_consent
+from training.split import draw
 
 if TYPE_CHECKING:
     from features.lake import Lake
@@ -85,6 +88,11 @@ class Readership:
     @cached_property
     def catalogue(self) -> Catalogue:
         return Catalogue.of(self.items)
+
+    @cached_property
+    def undated(self) -> np.ndarray:
+        """(items,) True for what ``contents`` describes without saying when it was published."""
+        return np.array([each.published_at is None and bool(each.title or each.topics) for each in self.items], bool)
 
     @cached_property
     def _order(self) -> tuple[np.ndarray, np.ndarray]:
@@ -172,6 +180,41 @@ def readership(lake: Lake, values: AffinityValues, left_out: frozenset[str] = fr
     names, record = _record(lake, touches.users)
     known = tuple(catalogue.get(name) or Item(name) for name in touches.items.tolist())
     return Readership(touches, known, birth, names, record, int(ahead.sum()))
+
+
+def consenting(lake: Lake, values: AffinityValues, sample: float = 1.0) -> tuple[Readership, Attrition]:
+    """Return the readership of who may be learnt from, and who was left out; one row a patient.
+
+    Raises
+    ------
+    InputError
+        Nobody may be learnt from, or nobody opened any content.
+    """
+    ids, left_out = lake.patients().astype(str), Attrition()
+    left_out.start("patients of the lake", ids)
+    kept = np.ones(len(ids), dtype=bool)
+
+    def drop(name: str, out: np.ndarray) -> None:
+        nonlocal kept
+        left_out.drop(name, ids, kept & out, kept & ~out)
+        kept = kept & ~out
+
+    if sample < 1:
+        drop(f"outside the sample of {sample:g}", draw(ids, "sample") >= sample)
+    refused = without_consent(lake, ids)
+    if refused is None:
+        left_out.note("no consents in this lake: model_development could not be asked")
+    else:
+        drop("no consent to model_development", refused)
+        if not kept.any():
+            raise InputError(
+                "nobody has a current consent to model_development", where="content affinity", remedy="ask for consents"
+            )
+    given = readership(lake, values, frozenset(ids[~kept].tolist()))
+    if given.ahead:
+        left_out.note(f"{given.ahead:,} touches dated after they were known: not read")
+    drop("opened no content", ~np.isin(ids, given.touches.users))
+    return given, left_out
 
 
 def worth(opened: pa.Table, values: AffinityValues) -> np.ndarray:

@@ -110,6 +110,18 @@ class Touches:
         names, begins = np.unique(user, return_index=True)
         return {int(name): np.unique(part) for name, part in zip(names, np.split(item, begins[1:]), strict=True)}
 
+    def early(self, start: int, end: int) -> np.ndarray:
+        """Return the items of the first touches in [start, end) that were not there before ``start``, one a touch."""
+        window = slice(*np.searchsorted(self.time, [start, end], side="left"))
+        return self.item[window][self.first[window] & (self.born[self.item[window]] >= start)]
+
+    @cached_property
+    def met(self) -> np.ndarray:
+        """(items,) When the hospital first saw anybody touch an item, UTC microseconds."""
+        found = np.full(len(self.items), np.iinfo(np.int64).max)
+        np.minimum.at(found, self.item, self.known)
+        return found
+
     def active(self, start: int, end: int) -> np.ndarray:
         """Return the users that touch anything in [start, end)."""
         window = slice(*np.searchsorted(self.time, [start, end], side="left"))

@@ -24,7 +24,13 @@ from features.sources.tabular.words import NO, WORDS, YES
 _NUMBER = re.compile(r"([<>≤≥]=?|[＜＞])?\s*([-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*([↑↓HL]*)?")
 _LISTED = re.compile(r"[,;|，；、]\s*")
 _LONGEST_ANSWER = 64
-_MICROS = {"seconds": 1_000_000, "minutes": 60_000_000, "hours": 3_600_000_000, "days": 86_400_000_000}
+_MICROS = {
+    "milliseconds": 1_000,
+    "seconds": 1_000_000,
+    "minutes": 60_000_000,
+    "hours": 3_600_000_000,
+    "days": 86_400_000_000,
+}
 _BOOKED = ("encounters", "care_plans")
 _BESIDE = {name: Column(name, "string", "names what the row belongs to") for name in ("encounter", "panel")}
 

@@ -18,6 +18,8 @@ from features.sources.sheet import ENDINGS
 KNOWN = tuple(name for name in TABLES if name != "observed")
 _BESIDE = ("encounter", "panel")
 """What a row may name beside the columns of its table: the visit and the reading that it belongs to."""
+_UNTIMED = ("patients", "family_history")
+"""Tables whose rows are dated by the first contact where no column says when."""
 NAMING = ("name", "identity_number", "phone")
 """What a row of patients may say for the identity map; it is never written to a lake."""
 
@@ -44,7 +46,7 @@ class Cell(_Strict):
     """
 
     since: Any = None
-    unit: Literal["seconds", "minutes", "hours", "days"] = "days"
+    unit: Literal["milliseconds", "seconds", "minutes", "hours", "days"] = "days"
     column: str | None = None
     map: dict[Any, Any] = {}
     default: Any = None
@@ -129,14 +131,28 @@ def read_mapping(path: Path) -> Mapping:
         for each in table(part.table).columns:
             if each.required and each.name != "time" and each.name not in part.columns:
                 raise InputError(f"names no column for {each.name}", where=where, remedy=f"add '{each.name}: ...'")
+        if (
+            part.table not in _UNTIMED
+            and table(part.table).per_patient
+            and not {"time", "encounter"} & set(part.columns)
+        ):
+            raise InputError("names no column for time", where=where, remedy="add 'time: ...'")
         for name, cell in part.columns.items():
-            try:
-                written(cell.since, general().zone)
-            except ValueError:
-                raise InputError("'since' is no time", where=f"{where} columns.{name}", remedy="2012-01-01") from None
+            at = f"{where} columns.{name}"
+            _time(cell.since, "since", at)
+            if name in table(part.table).names and table(part.table).column(name).kind == "instant":
+                _time(cell.value, "value", at)
+                _time(cell.default, "default", at)
         if part.wide and part.table != "observations":
             raise InputError("'wide' is for observations", where=where, remedy="write it under table: observations")
     return mapping
+
+
+def _time(given: Any, key: str, where: str) -> None:
+    try:
+        written(given, general().zone)
+    except ValueError:
+        raise InputError(f"'{key}' is no time", where=where, remedy="write 2012-01-01, say") from None
 
 
 def found(folder: Path, mapping: Path) -> Path:
