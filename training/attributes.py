@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from training import attributes_of_lists as lists
 from training.task import Task
 
 DEVELOPER = "the data science team of the hospital that trains it; the author is named in the proposal"
@@ -55,6 +56,14 @@ class Facts:
         return told or str(self.population.get("split", ""))
 
     @property
+    def size(self) -> str:
+        """Of how many patients, and of how many with an event."""
+        if self.task.kind == "affinity":
+            return lists.size(self.population)
+        people, events = (self.population.get(name, 0) for name in ("patients", "patients_with_event"))
+        return f"{people} patients, {events} with an event"
+
+    @property
     def calibration(self) -> str:
         """The line that makes a margin a risk."""
         line = self.model.get("calibration")
@@ -68,7 +77,9 @@ class Facts:
 
     @property
     def fairness(self) -> str:
-        """How many groups were judged and which gates they met."""
+        """How many groups were judged and which gates they met; of lists, the parts that are judged apart."""
+        if self.task.kind == "affinity":
+            return lists.judged(self.trust)
         found = self.trust.get("fairness") or []
         if not found:
             return "no subgroup figures: this kind of task has no protected columns on its rows"
@@ -98,15 +109,14 @@ class Facts:
 
 def hti1(facts: Facts) -> dict[str, str]:
     """Return attribute -> text, in the order of the rule."""
-    task, population = facts.task, facts.population
-    size = f"{population.get('patients', 0)} patients, {population.get('patients_with_event', 0)} with an event"
+    task = facts.task
     criteria = facts.population_text
     output = (
         f"probability of: {task.en}; beside it a band, at most four reasons and what is missing"
         if task.kind != "affinity"
         else "probability that a patient opens an item, and the order of items by it"
     )
-    named = f"age, sex, region, insurance and department of {size}; see section fairness"
+    named = f"age, sex, region, insurance and department of {facts.size}; see section fairness"
     local = "the service reports calibration, discrimination and drift by month with `training outcomes`"
     outside = "not done: the model was trained and tested on one hospital's records"
     told = {
@@ -145,7 +155,7 @@ def hti1(facts: Facts) -> dict[str, str]:
         "9.i updates": "retrained when monitoring shows drift, at least yearly; each version needs a new approval",
         "9.ii correction": "an alarm of monitoring is handled within a month: recalibrate, retrain or roll back",
     }
-    return _filled(told)
+    return _filled(told | lists.HTI1 | {"4.iii representativeness": facts.size} if task.kind == "affinity" else told)
 
 
 def tripod_ai(facts: Facts) -> dict[str, str]:
@@ -154,7 +164,7 @@ def tripod_ai(facts: Facts) -> dict[str, str]:
     size = str(population.get("sample_size", "not counted"))
     criteria = facts.population_text
     groups = ", ".join(task.inputs.clinical_groups) or "of the questionnaire"
-    people = f"{population.get('patients', 0)} patients, {population.get('patients_with_event', 0)} with an event"
+    people = facts.size
     told = {
         "1 title": f"{task.name}: {task.en}",
         "2 abstract": f"{task.en}; {model.get('kind')}; {size}; {facts.validity}",
@@ -175,7 +185,7 @@ def tripod_ai(facts: Facts) -> dict[str, str]:
         "9b definition of predictors": f"{len(facts.inputs)} inputs, defined by VectorSpec "
         f"{facts.provenance.get('vector_spec', '')[:12]}; each is known at the landmark",
         "9c predictor assessors": "routine records; see the source of each group",
-        "10 sample size": f"Riley et al. 2020: {size}",
+        "10 sample size": size if task.kind == "affinity" else f"Riley et al. 2020: {size}",
         "11 missing data": "a null is an input (trees) or its indicator beside the median (logistic); none is imputed",
         "12a use of the data": facts.parts,
         "12b predictors in the analysis": "clipped at percentiles; splines on the first of the logistic candidate",
@@ -212,7 +222,7 @@ def tripod_ai(facts: Facts) -> dict[str, str]:
         "27b user interaction": "no expertise beyond reading a band and its reasons; a reviewer sees every value",
         "27c next steps": "external validation with at least 100 events; a trial of its use",
     }
-    return _filled(told)
+    return _filled(told | lists.TRIPOD_AI if task.kind == "affinity" else told)
 
 
 def _filled(told: dict[str, str]) -> dict[str, str]:

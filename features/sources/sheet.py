@@ -27,7 +27,7 @@ _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codec
 class Sheet:
     """The rows of one file, or of one sheet of a workbook.
 
-    A CSV may be plain or gzipped, with commas, tabs or semicolons; its encoding is UTF-8 (a byte
+    A CSV may be plain or gzipped, with commas, tabs, semicolons or bars; its encoding is UTF-8 (a byte
     order mark is taken off), else GB18030, which holds GBK and GB2312.
 
     Parameters
@@ -40,6 +40,8 @@ class Sheet:
         Encoding of a text file; None to see it from the file.
     sheet
         Name of the sheet in a workbook; None for the first.
+    header
+        Names of the columns, where the first row of the file does not say them.
 
     Raises
     ------
@@ -47,8 +49,15 @@ class Sheet:
         The file cannot be read, or holds no header.
     """
 
-    def __init__(self, path: Path, where: str, encoding: str | None = None, sheet: str | None = None) -> None:
-        self.path, self.where, self.sheet = path, where, sheet
+    def __init__(
+        self,
+        path: Path,
+        where: str,
+        encoding: str | None = None,
+        sheet: str | None = None,
+        header: tuple[str, ...] = (),
+    ) -> None:
+        self.path, self.where, self.sheet, self.header = path, where, sheet, header
         self.encoding = encoding or ("" if path.suffix in (".parquet", ".xlsx") else self._seen())
         with self._readable():
             self.columns = self._header()
@@ -56,7 +65,7 @@ class Sheet:
             raise InputError("holds no header", where=where, remedy="the first row names the columns")
 
     def rows(self, columns: Sequence[str | None]) -> Iterator[tuple[int, tuple[Any, ...]]]:
-        """Yield each row's place (the header is row 1) and its values in the order of ``columns``.
+        """Yield each row's place in the file (the first is 1, a header or not) and its values as ``columns`` go.
 
         A text is without surrounding blanks; an empty cell, and a column that is None, is None.
 
@@ -132,13 +141,15 @@ class Sheet:
             import pyarrow.parquet as pq
 
             return tuple(pq.read_schema(self.path).names)
+        if self.header:
+            return self.header
         cells: list[Any] = next((cells for _, cells in self._cells(header=True)), [])
         return tuple("" if cell is None else str(cell).strip() for cell in cells)
 
     def _cells(self, header: bool = False) -> Iterator[tuple[int, list[Any]]]:
         rows = self._workbook() if self.path.suffix == ".xlsx" else self._text()
         for row, cells in enumerate(rows, 1):
-            if row == 1 and not header:
+            if row == 1 and not header and not self.header:
                 continue
             if any(cell not in (None, "") for cell in cells):
                 yield row, cells
@@ -146,7 +157,7 @@ class Sheet:
     def _text(self) -> Iterator[list[Any]]:
         with self._opened() as stream, io.TextIOWrapper(stream, encoding=self.encoding, newline="") as text:
             first = text.readline()
-            mark = max("\t,;", key=first.count)
+            mark = max("\t,;|", key=first.count)
             bare = mark == "\t" and '"' not in first
             for lines in ([first], text):
                 if bare:

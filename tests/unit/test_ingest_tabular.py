@@ -282,6 +282,20 @@ def test_a_log_in_milliseconds_and_items_dated_in_english(tmp_path: Path) -> Non
     assert report.quarantined == {("contents", "unreadable_time"): 1}
 
 
+def test_a_file_of_any_ending_without_a_header(tmp_path: Path) -> None:
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    (folder / "u.data").write_text("196\t242\t3\t881250949\n186\t302\t4\t891717742\n")
+    (folder / "mapping.yaml").write_text(
+        "zone: UTC\ntables:\n  - file: u.data\n    table: interactions\n    header: [user, item, stars, seconds]\n"
+        "    columns:\n      {patient_id: user, content_id: item, rating: stars,"
+        " time: {column: seconds, since: 1970-01-01, unit: seconds}}\n"
+    )
+    ingest("tabular", folder, tmp_path / "lake")
+    touches = [(row["patient_id"], row["content_id"], row["rating"]) for row in rows(tmp_path / "lake", "interactions")]
+    assert sorted(touches) == [("186", "302", 4.0), ("196", "242", 3.0)]
+
+
 def test_ratings_without_times(tmp_path: Path) -> None:
     folder = tmp_path / "raw"
     folder.mkdir()

@@ -29,6 +29,7 @@ TEXT = "病人,结果\n甲, 6.1 \n\n乙,\n"
         (TEXT.encode("utf-16"), "a.csv"),
         (TEXT.replace(",", "\t").encode(), "a.tsv"),
         (TEXT.replace(",", ";").encode("gb18030"), "a.txt"),
+        (TEXT.replace(",", "|").encode(), "a.psv"),
         (gzip.compress(TEXT.encode("gbk"), mtime=0), "a.csv.gz"),
     ],
 )
@@ -37,6 +38,12 @@ def test_a_table_is_read_whatever_it_is_written_in(tmp_path: Path, raw: bytes, n
     sheet = Sheet(tmp_path / name, name)
     assert sheet.columns == ("病人", "结果")
     assert [values for _, values in sheet.rows(["结果", None, "病人"])] == [("6.1", None, "甲"), (None, None, "乙")]
+
+
+def test_the_columns_of_a_file_without_a_header_are_named(tmp_path: Path) -> None:
+    (tmp_path / "u.item").write_text("1|Caf\xe9|4\n2|b,c|\n", encoding="latin-1")
+    sheet = Sheet(tmp_path / "u.item", "u.item", "latin-1", header=("id", "title", "stars"))
+    assert list(sheet.rows(["title", "stars"])) == [(1, ("Caf\xe9", "4")), (2, ("b,c", None))]
 
 
 def test_an_empty_file_holds_no_header(tmp_path: Path) -> None:

@@ -162,6 +162,9 @@ class _Log:
                 raise InputError("nothing is known of when items were published", where="ope newest", remedy=remedy)
             born = np.array([published.get(name) or 0 for name in self.names.tolist()], np.int64) - self.start
             return lambda item, period: np.exp(-np.maximum(period * PERIOD - born[item], 0) / PERIOD)
+        if not self.period.any():
+            what = f"the log is shorter than {PERIOD // DAY} days: nothing is known of what was popular before"
+            raise InputError(what, where="ope popular", remedy="log longer, or ask about uniform")
         opened = np.zeros((int(self.period.max()) + 2, len(self.names)))
         np.add.at(opened, (self.period + 1, self.item), self.reward)
         before = np.cumsum(opened, axis=0)

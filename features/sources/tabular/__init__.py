@@ -68,7 +68,7 @@ class Tabular:
         self.mapping = read_mapping(chosen)
         self.zone = zone_named(self.mapping.zone, f"{chosen.name} zone")
         self.parts = [
-            _Opened(part, Sheet(path, str(path.relative_to(self.folder)), part.encoding, part.sheet), chosen.name)
+            _Opened(part, self._sheet(part, path), chosen.name)
             for place, part in enumerate(self.mapping.tables)
             for path in files(self.folder, part, f"{chosen.name} tables.{place}")
         ]
@@ -134,6 +134,9 @@ class Tabular:
             for field in schema
         ]
         return pa.table(arrays, schema=schema)
+
+    def _sheet(self, part: Part, path: Path) -> Sheet:
+        return Sheet(path, str(path.relative_to(self.folder)), part.encoding, part.sheet, part.header)
 
     def _of(self, name: str = "") -> list[_Opened]:
         """Return the parts of one table; without a name those of all that are left."""

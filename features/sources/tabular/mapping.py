@@ -80,6 +80,8 @@ class Part(_Strict):
         Sheet of a workbook; absent: the first.
     encoding
         Of a text file; absent: seen from the file.
+    header
+        Names of the columns of a text file or a workbook whose first row is data.
     """
 
     file: str
@@ -88,6 +90,7 @@ class Part(_Strict):
     wide: dict[str, Wide] = {}
     sheet: str | None = None
     encoding: str | None = None
+    header: tuple[str, ...] = ()
 
     @field_validator("columns", mode="before")
     @classmethod
@@ -184,7 +187,11 @@ def files(folder: Path, part: Part, where: str) -> tuple[Path, ...]:
     InputError
         There is none.
     """
-    every = sorted(path for path in folder.rglob("*") if path.is_file() and path.name.lower().endswith(ENDINGS))
+    every = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and (path.name.lower().endswith(ENDINGS) or path.name == Path(part.file).name)
+    )
     names = {str(path.relative_to(folder)): path for path in every}
     chosen = tuple(
         path
