@@ -140,7 +140,7 @@ def test_a_file_that_is_cut_off_is_a_clear_error(source: str, tmp_path: Path) ->
         (folder / "data" / "0.parquet").write_bytes(b"PAR1 and no more")
     else:
         (folder / names[source]).write_bytes(cut)
-    (folder / "m.yaml").write_text("tables: [{file: a.csv.gz, table: encounters, columns: {patient_id: id}}]")
+    (folder / "m.yaml").write_text("tables: [{file: a.csv.gz, table: encounters, columns: {patient_id: id, time: at}}]")
     with pytest.raises(InputError, match="cannot be read to its end"):
         ingest(source, folder, lake)
     assert not lake.exists() or not tree(lake)
