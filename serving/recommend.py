@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from features.consent import YEAR_US
-from features.instants import DAY
 from features.tags import tags
 from serving.consent import Standing, birth, known, standing
 from serving.decide import alarmed, unfit
@@ -19,6 +17,7 @@ from serving.given import Given
 from serving.listed import TASK, Listed, shown
 from serving.question import Question
 from serving.reasons import choose, templates
+from training.affinity.fatigue import tired
 from training.affinity.readers import conditions
 from training.affinity.recommender import Listed as Ranked
 from training.affinity.recommender import Recommender
@@ -162,11 +161,11 @@ def _personal(given: Given) -> Listed:
 def _ranked(given: Given, recommender: Recommender, fronted: Fronted, reader: Reader) -> Ranked:
     at, tables, display = given.question.at, given.tables, fronted.display
     person = display.person(_opened(tables, at), at, reader.age, reader.conditions)
-    tired = _tired(tables, at, recommender.values)
+    rested = _tired(tables, at, recommender.values)
     if given.recalled is not None:
-        _, verdict = recommender.offered(display, person, reader, at, given.k, tired)
+        _, verdict = recommender.offered(display, person, reader, at, given.k, rested)
         return given.recalled.listed(recommender, display, verdict)
-    return recommender.recommend(display, person, reader, at, given.k, given.seed, tired)
+    return recommender.recommend(display, person, reader, at, given.k, given.seed, rested)
 
 
 def _opened(tables: Mapping[str, pa.Table], at: int) -> list[tuple[str, int]]:
@@ -176,11 +175,8 @@ def _opened(tables: Mapping[str, pa.Table], at: int) -> list[tuple[str, int]]:
 
 def _tired(tables: Mapping[str, pa.Table], at: int, values: AffinityValues) -> frozenset[str]:
     """Return the items shown often enough lately without being opened."""
-    often: Counter[str] = Counter()
-    for row in known(tables.get("impressions"), at):
-        if row.get("content_id") and at - values.fatigue_days * DAY < row["time"] <= at:
-            often[row["content_id"]] += -values.fatigue_shown if row.get("clicked") else 1
-    return frozenset(name for name, times in often.items() if times >= values.fatigue_shown)
+    rows = known(tables.get("impressions"), at)
+    return tired(((row.get("content_id"), row.get("clicked"), row["time"]) for row in rows), at, values)
 
 
 def _reasons(found: Ranked, place: int, used: frozenset[str]) -> list[dict[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -11,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.canonical import empty, spelled
-from features.instants import DAY
 from features.lake import Lake
+from training.affinity.fatigue import tired
 from training.affinity.lists import ASKED
 from training.affinity.readers import CODED, YEAR, coded
 from training.affinity.values import AffinityValues
@@ -61,19 +60,18 @@ class Asked:
 
     def _batch(self, own: pa.Array, tables: Mapping[str, pa.Table]) -> pa.RecordBatch:
         history: list[list[tuple[str, int]]] = [[] for _ in own]
-        often: list[Counter[str]] = [Counter() for _ in own]
+        shown: list[list[tuple[str | None, bool | None, int]]] = [[] for _ in own]
         age: list[float | None] = [None] * len(own)
         conditions: list[set[str]] = [set() for _ in own]
-        at, shown = self.at, self.values.fatigue_shown
+        at = self.at
         who, rows = self._known(own, tables, "interactions")
         for place, name, time in zip(who, rows["content_id"].to_pylist(), instants(rows["time"]).tolist(), strict=True):
             if name and time <= at:
                 history[place].append((name, time))
         who, rows = self._known(own, tables, "impressions")
         told = rows["content_id"].to_pylist(), rows["clicked"].to_pylist(), instants(rows["time"]).tolist()
-        for place, name, clicked, time in zip(who, *told, strict=True):
-            if name and at - self.values.fatigue_days * DAY < time <= at:
-                often[place][name] += -shown if clicked else 1
+        for place, impression in zip(who, zip(*told, strict=True), strict=True):
+            shown[place].append(impression)
         who, rows = self._known(own, tables, "patients")
         for place, born in zip(who, instants(rows["birth_date"]).tolist(), strict=True):
             if born != NEVER:
@@ -92,7 +90,7 @@ class Asked:
             "age": age,
             "conditions": [sorted(each) for each in conditions],
             "sensitive_consent": [False] * len(own),
-            "tired": [[name for name, times in each.items() if times >= shown] for each in often],
+            "tired": [sorted(tired(each, at, self.values)) for each in shown],
         }
         return pa.RecordBatch.from_pydict(columns, schema=ASKED)
 
