@@ -50,13 +50,13 @@ class Backtested:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        from training.affinity.lists import RANKED
+
         if predictions is not None:
-            columns = dict(self.predictions)
-            at = pa.array(columns.pop("at")).cast(pa.timestamp("us", tz="UTC"))
-            ids = {name: pa.array(columns[name].astype(str), pa.string()) for name in ("patient_id", "content_id")}
-            table = {"patient_id": ids["patient_id"], "at": at, "content_id": ids["content_id"]}
+            ids = {name: self.predictions[name].astype(str) for name in ("patient_id", "content_id")}
+            at = pa.array(self.predictions["at"]).cast(RANKED.field("at").type)
             predictions.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(pa.table(table | {"rank": columns["rank"], "score": columns["score"]}), predictions)
+            pq.write_table(pa.table({**self.predictions, **ids, "at": at}, schema=RANKED), predictions)
         if out is not None:
             out.parent.mkdir(parents=True, exist_ok=True)
             out.write_text(json.dumps(self.report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -46,7 +46,7 @@ RANKED = pa.schema(
         ("score", pa.float64()),
     ]
 )
-"""The same as the command writes it: the columns of a backtest's predictions."""
+"""The same as the command writes it, and a backtest its predictions."""
 
 
 def lists(

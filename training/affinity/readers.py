@@ -158,7 +158,8 @@ def readership(lake: Lake, values: AffinityValues, left_out: frozenset[str] = fr
     chosen = np.zeros(len(patient), dtype=bool)
     if content is not None:
         chosen = np.array([c is not None and p not in left_out for p, c in zip(patient, content)], dtype=bool)
-    ahead = chosen & (instants(opened["time"]) - DAY > instants(opened["known_at"]))
+    time, known_at = instants(opened["time"]), instants(opened["known_at"])
+    ahead = chosen & (time - DAY > known_at)
     chosen &= ~ahead
     if content is None or not chosen.any():
         raise InputError("nobody opened any content", where="content affinity", remedy="ingest interactions first")
@@ -168,9 +169,9 @@ def readership(lake: Lake, values: AffinityValues, left_out: frozenset[str] = fr
     touches = Touches.of(
         patient[chosen],
         content[chosen],
-        instants(opened["time"]),
+        time[chosen],
         published,
-        instants(opened["known_at"]),
+        known_at[chosen],
         worth(opened, values),
     )
     birth = np.full(len(touches.users), NEVER)
