@@ -125,15 +125,15 @@ def test_what_differs_is_named(inside: Inside, monkeypatch: pytest.MonkeyPatch) 
     assert [each["what"] for each in found[1].changed] == ["code"]
 
 
-def test_a_model_that_is_gone_makes_it_impossible(inside: Inside) -> None:
+def test_a_model_that_is_gone_makes_it_impossible(inside: Inside, tmp_path: Path) -> None:
+    """One that was replaced first: the service looks again and again at what is in production."""
     from serving.replay import _models
 
     decision = inside.score(patient_id="ok-3", tasks=["diabetes_12m"])
-    place = inside.hospital.home / "models" / "diabetes_12m" / decision["model"]["digest"]
-    place.rename(place.with_name("away"))
+    _retrain(inside, tmp_path, "7", "diabetes_12m")
+    (inside.hospital.home / "models" / "diabetes_12m" / decision["model"]["digest"]).rename(tmp_path / "away")
     _models.cache_clear()
     told = _replay(inside, decision["decision_id"])
-    place.with_name("away").rename(place)
     assert (told["verdict"], told["why"][:24]) == ("impossible", "the recorded model canno")
 
 
