@@ -15,9 +15,12 @@ import os
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 import argparse
+import functools
 import resource
+import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import lightgbm
 import numpy as np
@@ -25,7 +28,6 @@ import pyarrow as pa
 
 from features.instants import DAY
 from tests.training.toys import NOW, catalogue, readership, recommender, trees
-from training.affinity.columns import Sight, rows
 from training.affinity.display import Display
 from training.affinity.lists import ASKED, lists
 from training.affinity.person import Person
@@ -59,11 +61,13 @@ def main() -> None:
         },
         given.requests,
     )
-    every = {
-        "every item": lambda n: _every(*large, large[0].order, n),
-        "every, LightGBM": lambda n: _every(*large, lambda x: peer.predict(x, raw_score=True, num_threads=1), n),
+    every = _every(large[0])
+    theirs = replace(every, order=lambda x: peer.predict(x, raw_score=True, num_threads=1))
+    whole = {
+        "every item": lambda n: _ask(every, large[1], n, False),
+        "every, LightGBM": lambda n: _ask(theirs, large[1], n, False),
     }
-    cost |= _interleaved(every, max(3, given.requests // 10))
+    cost |= _interleaved(whole, max(3, given.requests // 10))
     for name, seconds in cost.items():
         print(f"{name:18}{1000 * seconds:10.2f} ms of CPU")
     alone = cost["list"]
@@ -83,11 +87,17 @@ def _world(count: int) -> tuple[Recommender, Display]:
     return made, made.display(items, NOW)
 
 
-def _person(display: Display, number: int) -> tuple[Person, Reader]:
+@functools.cache
+def _reading(count: int, number: int) -> tuple[list[tuple[str, int]], Reader]:
+    """Return what a patient read, of so many items, and what the filters know of the patient: given with a request."""
     rng = np.random.default_rng(number)
-    places = rng.integers(0, len(display.items), READ)
-    history = [(display.items[place].content_id, int(NOW - rng.integers(1, 60 * DAY))) for place in places]
-    reader = Reader(float(rng.integers(20, 90)), frozenset({"diabetes"}))
+    places, times = rng.integers(0, count, READ), NOW - rng.integers(1, 60 * DAY, READ)
+    history = [(f"c{place:06d}", int(time)) for place, time in zip(places, times, strict=True)]
+    return history, Reader(float(rng.integers(20, 90)), frozenset({"diabetes"}))
+
+
+def _person(display: Display, number: int) -> tuple[Person, Reader]:
+    history, reader = _reading(len(display.items), number)
     return display.person(history, NOW, reader.age, reader.conditions), reader
 
 
@@ -114,10 +124,10 @@ def _ask(made: Recommender, display: Display, number: int, explain: bool) -> Non
     made.recommend(display, person, reader, NOW, 10, number, explain=explain)
 
 
-def _every(made: Recommender, display: Display, margin: Callable[[np.ndarray], np.ndarray], number: int) -> None:
-    person, reader = _person(display, number)
-    allowed = np.flatnonzero(display.gate.verdict(reader, NOW) < 0)
-    margin(rows(Sight(display.stage, person), allowed))
+def _every(made: Recommender) -> Recommender:
+    """Return the same without a choice of candidates: everything that the person may see is ranked."""
+    quotas = made.values.quotas.model_copy(update={"least": sys.maxsize})
+    return replace(made, values=made.values.model_copy(update={"quotas": quotas}))
 
 
 def _interleaved(work: dict[str, Callable[[int], None]], times: int) -> dict[str, float]:

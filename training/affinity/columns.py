@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Mapping
 
 import numpy as np
+from numba import njit, types
 
 from features.instants import DAY
 from training.affinity import similarity
@@ -111,23 +112,21 @@ class Sight:
         return tuple(similarity.scores(each, self.person.history) for each in self.stage.followed)
 
     @functools.cached_property
-    def profile(self) -> np.ndarray:
-        """(words,) mean TF-IDF row of the history."""
-        return self._profile(self.person.history)
-
-    @functools.cached_property
     def near(self) -> np.ndarray:
-        """(items,) cosine of each item's text with the profile."""
-        said = np.flatnonzero(self.profile)
-        return Gathered(self.stage.by_word, said).total(self.profile[said])
+        """(items,) cosine of each item's text with that of the history."""
+        words, length = self._read(self.person.history[-100:])
+        said = np.flatnonzero(words)
+        return Gathered(self.stage.by_word, said).total(words[said] / length)
 
-    @functools.cached_property
-    def latest(self) -> np.ndarray:
-        return self._profile(self.person.history[-RECENT:])
+    def worded_like_latest(self, candidates: np.ndarray) -> np.ndarray:
+        """Return (n,) the cosine of each candidate's text with that of the latest items."""
+        words, length = self._read(self.person.history[-RECENT:])
+        return Gathered(self.stage.text, candidates).dot(words) / length
 
-    def _profile(self, history: np.ndarray) -> np.ndarray:
-        found = Gathered(self.stage.text, history[-100:]).total()
-        return found / max(np.sqrt((found**2).sum()), 1e-12)
+    def _read(self, history: np.ndarray) -> tuple[np.ndarray, float]:
+        """Return (words,) the sum of some items' TF-IDF rows, and its length."""
+        words = Gathered(self.stage.text, history).total()
+        return words, max(float(np.sqrt(words @ words)), 1e-12)
 
     @functools.cached_property
     def held(self) -> np.ndarray:
@@ -180,10 +179,8 @@ Put = Callable[[str, "np.ndarray | float"], None]
 def _put_peers(put: Put, sight: Sight, candidates: np.ndarray) -> None:
     stage = sight.stage
     read = stage.readers[candidates] > 0
-    for name, score in (("ease", sight.ease), ("neighbours", sight.neighbours)):
-        if name == "ease" and not stage.ease.nnz:
-            continue
-        value = score[candidates]
+    for name in ("ease", "neighbours") if stage.ease.nnz else ("neighbours",):
+        value = getattr(sight, name)[candidates]
         put(name, np.where(read, value, np.nan))
         put(f"{name}_rank", np.where(read, ranked(value), np.nan))
     day, week = (score[candidates] for score in sight.followed)
@@ -197,12 +194,11 @@ def _put_topic(put: Put, sight: Sight, candidates: np.ndarray) -> None:
     if not len(history):
         return
     if catalogue.words.nnz:
-        text = Gathered(stage.text, candidates)
         worded = catalogue.worded[candidates]
         near = sight.near[candidates]
         put("text", np.where(worded, near, np.nan))
         put("text_rank", np.where(worded, ranked(near), np.nan))
-        put("text_recent", np.where(worded, text.dot(sight.latest), np.nan))
+        put("text_recent", np.where(worded, sight.worded_like_latest(candidates), np.nan))
     if catalogue.topic_names:
         read = Gathered(catalogue.topics, history).total(1 / len(history))
         about = Gathered(catalogue.topics, candidates)
@@ -247,12 +243,25 @@ def _preference(
 
     NaN where the candidate has no value. ``base`` is that share by value, empty where nothing there has any.
     """
-    if not len(base):
-        nothing = np.full(len(candidates), np.nan)
-        return nothing, nothing
-    known = value[history]
-    read = np.bincount(known[known >= 0], minlength=len(base))
-    mine = value[candidates]
-    place = np.maximum(mine, 0)
-    lift = np.log((read[place] + 5 * base[place]) / (read.sum() + 5) / base[place])
-    return np.where(mine >= 0, read[place], np.nan), np.where(mine >= 0, lift, np.nan)
+    count, ratio = np.full((2, len(candidates)), np.nan)
+    if len(base):
+        _prefer(value, base, history, candidates, count, ratio)
+    return count, np.log(ratio)
+
+
+_PLACES, _SHARES = types.Array(types.int64, 1, "C", readonly=True), types.Array(types.float64, 1, "C", readonly=True)
+_PREFER = types.void(_PLACES, _SHARES, _PLACES, _PLACES, types.float64[::1], types.float64[::1])
+
+
+@njit(_PREFER, cache=True, nogil=True)
+def _prefer(value, base, history, candidates, count, ratio):  # type: ignore[no-untyped-def]
+    read, total = np.zeros(len(base)), 0
+    for place in history:
+        if value[place] >= 0:
+            read[value[place]] += 1
+            total += 1
+    for number in range(len(candidates)):
+        mine = value[candidates[number]]
+        if mine >= 0:
+            count[number] = read[mine]
+            ratio[number] = (read[mine] + 5 * base[mine]) / (total + 5) / base[mine]

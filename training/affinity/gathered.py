@@ -18,8 +18,8 @@ def _given(kind: types.Type, dimensions: int = 1) -> types.Array:
 
 
 _REAL, _PLACES = _given(types.float64), _given(types.int64)
-_WIDTHS = (_given(types.int32), _given(types.int64))
-"""scipy counts in 32 bits where they suffice."""
+_WIDTHS = (_given(types.uint32), _given(types.uint64))
+"""scipy counts in 32 bits where they suffice. Read without a sign, a place need not be asked whether it is below 0."""
 
 
 @njit([types.void(w, w, _REAL, _PLACES, _REAL, types.float64[::1]) for w in _WIDTHS], cache=True, nogil=True)
@@ -114,4 +114,5 @@ class Gathered:
     @property
     def _parts(self) -> tuple[np.ndarray, ...]:
         matrix = self.matrix
-        return matrix.indptr, matrix.indices, matrix.data, np.ascontiguousarray(self.rows, dtype=np.int64)
+        starts, columns = (each.view(f"u{each.itemsize}") for each in (matrix.indptr, matrix.indices))
+        return starts, columns, matrix.data, np.ascontiguousarray(self.rows, dtype=np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -113,7 +113,7 @@ class Recommender:
     """
 
     scorer: Scorer
-    order: Leaves
+    order: Callable[[np.ndarray], np.ndarray]
     together: TreeShap
     stage: Stage
     items: tuple[Item, ...]

@@ -39,9 +39,10 @@ def retrieve(sight: Sight, allowed: np.ndarray, values: AffinityValues) -> np.nd
         about = Gathered(stage.catalogue.by_topic, np.flatnonzero(sight.held)).marked()
         chosen[_leading(weekly, allowed & about, quota.clinical)] = True
     if sight.segments:
-        alike = np.zeros(len(allowed))
-        for each in sight.segments:
-            alike += stage.segments.items[0, each]
+        first, *others = (stage.segments.items[0, each] for each in sight.segments)
+        alike = first.astype(np.float64)
+        for each in others:
+            alike += each
         chosen[_best(alike, allowed, quota.segment)] = True
     missing = quota.least - int(chosen.sum())
     if missing > 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
@@ -187,49 +187,71 @@ class Gate:
         self._edges = np.unique(np.concatenate([self._published, self._expires]))
         self._reviewed = np.array([reviewed(item) for item in items], dtype=bool)
         self._worded = np.array([not worded_badly(item) for item in items], dtype=bool)
-        self._age = np.array([item.min_age or 0.0 for item in items], dtype=float)
-        self._aged = np.flatnonzero(self._age != 0)
+        ages = np.array([item.min_age or 0.0 for item in items], dtype=float)
+        aged = np.flatnonzero(ages != 0)
+        self._aged = aged[np.argsort(ages[aged], kind="stable")]
+        self._ages = ages[self._aged]
         self._sensitive = np.flatnonzero([sensitive(item) for item in items])
         barred: dict[str, list[int]] = {}
         for place, item in enumerate(items):
             for name in item.contraindications:
                 barred.setdefault(name, []).append(place)
         self._barred = {name: np.array(places, dtype=np.int64) for name, places in barred.items()}
-        self._kept: tuple[int, np.ndarray] = (-1, np.empty(0, np.int8))
+        self._kept = -1, _Span(np.empty(0, np.int8), self._sensitive, {}, self._aged, self._ages)
 
     def verdict(self, reader: Reader, at: int) -> np.ndarray:
         """Return (items,) -1 where the person may see an item, else the place of the reason in REASONS."""
-        unfit_for_all = self._unfit(at)
-        found = unfit_for_all.copy()
-
-        def bar(places: np.ndarray, reason: Reason) -> None:
-            found[places[unfit_for_all[places] < 0]] = REASONS.index(reason)
-
+        span = self._span(at)
+        found = span.unfit.copy()
         if not reader.sensitive_consent:
-            bar(self._sensitive, "sensitive")
-        for name, places in self._barred.items():
+            found[span.sensitive] = REASONS.index("sensitive")
+        for name, places in span.barred.items():
             if reader.has(name):
-                bar(places, "contraindicated")
-        aged = self._aged
-        bar(aged if reader.age is None else aged[~(reader.age >= self._age[aged])], "age")
+                found[places] = REASONS.index("contraindicated")
+        age = -np.inf if reader.age is None or np.isnan(reader.age) else reader.age
+        old_enough = int(np.searchsorted(span.ages, age, side="right"))
+        found[span.aged[old_enough:]] = REASONS.index("age")
         return found
 
-    def _unfit(self, at: int) -> np.ndarray:
-        """Return (items,) the reasons that hold for everybody; between two edges they stay the same."""
-        span = int(np.searchsorted(self._edges, at, side="right"))
-        kept, found = self._kept
-        if kept != span:
+    def _span(self, at: int) -> _Span:
+        """Return what holds for everybody; between two edges it stays the same."""
+        number = int(np.searchsorted(self._edges, at, side="right"))
+        kept, span = self._kept
+        if kept != number:
             holds: dict[Reason, np.ndarray] = {
                 "not_published": self._published > at,
                 "not_reviewed": ~self._reviewed,
                 "expired": self._expires <= at,
                 "wording": ~self._worded,
             }
-            found = np.full(len(self._published), -1, dtype=np.int8)
+            unfit = np.full(len(self._published), -1, dtype=np.int8)
             for reason, where in reversed(holds.items()):
-                found[where] = REASONS.index(reason)
-            self._kept = span, found
-        return found
+                unfit[where] = REASONS.index(reason)
+            fit = unfit < 0
+            barred = {name: places[fit[places]] for name, places in self._barred.items()}
+            aged = fit[self._aged]
+            span = _Span(unfit, self._sensitive[fit[self._sensitive]], barred, self._aged[aged], self._ages[aged])
+            self._kept = number, span
+        return span
+
+
+@dataclass(frozen=True)
+class _Span:
+    """A catalogue while nothing of it is published or expires.
+
+    Parameters
+    ----------
+    unfit
+        (items,) the reason that holds for everybody, -1 where there is none.
+    sensitive, barred, aged
+        Places of the others, barred ones by contraindication; ``aged`` rise by their least age, ``ages``.
+    """
+
+    unfit: np.ndarray
+    sensitive: np.ndarray
+    barred: Mapping[str, np.ndarray]
+    aged: np.ndarray
+    ages: np.ndarray
 
 
 @functools.cache

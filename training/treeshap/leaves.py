@@ -21,7 +21,8 @@ def _flat(kind: types.Type) -> types.Array:
 _REAL, _LONG, _MASK = _flat(types.float64), _flat(types.int64), _flat(types.uint64)
 _ROWS = types.Array(types.float64, 2, "C", readonly=True)
 _WALK = types.void(_ROWS, types.float64[::1], *(_LONG, _LONG, _REAL, _LONG, _LONG, _LONG, _LONG, _REAL))
-_RULE = types.void(_ROWS, types.float64[::1], *(_LONG, _LONG, _REAL, _LONG, _MASK, _LONG, _LONG, _MASK, _LONG, _REAL))
+_RULE = types.void(_ROWS, types.float64[::1], *(_MASK, _MASK, _REAL, _MASK, _MASK, _MASK, _MASK, _MASK, _MASK, _REAL))
+"""Places without a sign, too: none need be asked whether it is below 0."""
 
 
 @njit(_RULE, cache=True, nogil=True)
@@ -125,18 +126,16 @@ def _ruled(forest: Forest) -> tuple[np.ndarray, ...]:
             stays = tree.default_left[split] if tree.missing[split] == MISSING_NAN else threshold >= 0
             splits.append((int(tree.feature[split]), threshold, number, left[split], bool(stays)))
     splits.sort(key=lambda each: each[:3])
-    asked = np.array(sorted({feature for feature, *_ in splits}), dtype=np.int64)
+    asked = np.array(sorted({feature for feature, *_ in splits}), dtype=np.uint64)
 
     def laid(chosen: list[tuple[int, float, int, int, bool]]) -> tuple[np.ndarray, ...]:
         ends = np.searchsorted([each[0] for each in chosen], asked, side="right")
-        trees, masks = (
-            np.array([each[part] for each in chosen], dtype=kind) for part, kind in ((2, np.int64), (3, np.uint64))
-        )
-        return np.concatenate([[0], ends]).astype(np.int64), trees, masks
+        trees, masks = (np.array([each[part] for each in chosen], dtype=np.uint64) for part in (2, 3))
+        return np.concatenate([[0], ends]).astype(np.uint64), trees, masks
 
     first, trees, masks = laid(splits)
     missing = laid([each for each in splits if not each[4]])
-    start = np.cumsum([0, *(len(each) for each in values[:-1])], dtype=np.int64)
+    start = np.cumsum([0, *(len(each) for each in values[:-1])], dtype=np.uint64)
     thresholds = np.array([each[1] for each in splits], dtype=float)
     return asked, first, thresholds, trees, masks, *missing, start, np.concatenate(values).astype(float)
 
