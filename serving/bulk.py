@@ -38,9 +38,10 @@ from serving.freshness import Freshness
 from serving.ledger import Ledger
 from serving.models import Models, Served, declared
 from serving.question import Question
-from serving.scores import Format, rows, table, write
+from serving.scores import SCHEMA, rows
 from serving.scoring import told
 from serving.settings import serving
+from serving.sheet import Format, table, write
 from serving.stores import event_store
 
 CHUNK = 500
@@ -154,7 +155,7 @@ class Bulk:
                 self._chunk(chunk, parts / f"{bucket:05d}-{start:09d}.parquet")
             (parts / f"{bucket:05d}.done").touch()
         files = sorted(parts.glob("*.parquet"))
-        write(map(pq.read_table, files), out, _FORMATS[out.suffix])
+        write(map(pq.read_table, files), SCHEMA, out, _FORMATS[out.suffix])
         counts = _counted(files)
         shutil.rmtree(parts)
         return counts
@@ -189,7 +190,7 @@ class Bulk:
                     for draft in each:
                         draft.record(appender)
                 answers = [{"patient_id": who, "decisions": [draft.answer for draft in each]} for who, each in drafts]
-                pq.write_table(table(rows(answers, self._specs, self._at)), fresh)
+                pq.write_table(table(rows(answers, self._specs, self._at), SCHEMA), fresh)
 
             try:
                 self._ledger.hand(work).result()

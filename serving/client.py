@@ -125,6 +125,11 @@ class Client:
         body = {"kind": "score", "tasks": list(tasks), "purpose": purpose, "cohort": cohort, **more}
         return self._post("/v1/jobs", body, JobAnswer)
 
+    def add_lists(self, k: int, channel: str, purpose: str, cohort: str = "all", **more: Any) -> JobAnswer:
+        """Begin a job of lists; ``more``: patient_ids, changed_since, personalised, format."""
+        body = {"kind": "recommend", "k": k, "channel": channel, "purpose": purpose, "cohort": cohort, **more}
+        return self._post("/v1/jobs", body, JobAnswer)
+
     def job(self, job_id: str, wait_s: float = 0.0) -> JobAnswer:
         """Return where a job stands, after waiting for its end for so long."""
         until = time.monotonic() + wait_s

@@ -7,21 +7,28 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from serving.schemas import AnyId, Instant, Purpose, Request, Tasks, distinct
+from serving.schemas import MOST_SLOTS, AnyId, Channel, Instant, Purpose, Request, Tasks, distinct
 
 MOST_IDS = 100_000
 Ids = Annotated[list[AnyId], Field(min_length=1, max_length=MOST_IDS), AfterValidator(distinct)]
 
 
-class JobRequest(Request):
-    """A score of many patients as a file.
+_NEEDED: dict[str, tuple[str, ...]] = {"score": ("tasks",), "recommend": ("k", "channel")}
+_OWN = {"score": ("tasks", "top", "exploratory"), "recommend": ("k", "channel", "personalised")}
+"""Fields that one kind alone needs, and takes."""
 
-    ``cohort`` is ``all``, ``patient_ids`` (with that list beside it) or ``changed_since`` (with that
-    instant beside it: patients of whom anything became known since).
+
+class JobRequest(Request):
+    """Scores or lists of many patients as a file.
+
+    ``kind`` is ``score`` (with ``tasks``) or ``recommend`` (with ``k`` and ``channel``: every list is made,
+    judged and put on record as ``/v1/recommend`` does it, as of when it is made). ``cohort`` is ``all``,
+    ``patient_ids`` (with that list beside it) or ``changed_since`` (with that instant beside it: patients of whom
+    anything became known since).
     """
 
-    kind: Literal["score"] = "score"
-    tasks: Tasks
+    kind: Literal["score", "recommend"] = "score"
+    tasks: Tasks | None = None
     purpose: Purpose
     cohort: Literal["all", "patient_ids", "changed_since"]
     patient_ids: Ids | None = None
@@ -29,6 +36,9 @@ class JobRequest(Request):
     top: Annotated[int | None, Field(ge=1, description="only the highest of each task; all are on record")] = None
     format: Literal["ndjson", "csv", "parquet"] = "ndjson"
     exploratory: bool = False
+    k: Annotated[int | None, Field(ge=1, le=MOST_SLOTS, description="items of each list")] = None
+    channel: Channel | None = None
+    personalised: bool = True
 
     @model_validator(mode="after")
     def _given(self) -> JobRequest:
@@ -37,6 +47,13 @@ class JobRequest(Request):
             if given != (self.cohort == name):
                 told = "needed with this cohort" if not given else "of another cohort"
                 raise PydanticCustomError("cohort", "'{name}' is {told}", {"name": name, "told": told})
+        lacking = [name for name in _NEEDED[self.kind] if getattr(self, name) is None]
+        foreign = [
+            name for kind, own in _OWN.items() if kind != self.kind for name in own if name in self.model_fields_set
+        ]
+        for name in (*lacking, *foreign):
+            told = "needed for this kind of job" if name in lacking else "of another kind of job"
+            raise PydanticCustomError("kind", "'{name}' is {told}", {"name": name, "told": told})
         return self
 
 
@@ -52,7 +69,7 @@ class JobFile(BaseModel):
 
 
 class JobCounts(BaseModel):
-    """Decisions so far."""
+    """Decisions, or lists, so far: ``scored`` are those that were not refused."""
 
     scored: int
     refused: dict[str, int]
@@ -62,7 +79,7 @@ class JobAnswer(BaseModel):
     """Where a job stands; its files expire at ``expires_at``."""
 
     job_id: str
-    kind: Literal["score"]
+    kind: Literal["score", "recommend"]
     status: Literal["queued", "running", "done", "failed", "expired"]
     created_at: str
     as_of: str

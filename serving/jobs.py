@@ -1,7 +1,7 @@
-"""Jobs: scores of many patients as a file, made in the background and taken up again after a restart.
+"""Jobs: scores or lists of many patients as a file, made in the background and taken up again after a restart.
 
 A job is a folder under ``jobs/`` of the state folder: ``job.json`` is where it stands,
-``rows.ndjson`` what is scored so far. Whichever worker holds the folder's lock works on it; a worker that died lets go.
+``rows.ndjson`` what is made so far. Whichever worker holds the folder's lock works on it; a worker that died lets go.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Set
-from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +24,12 @@ import pyarrow.compute as pc
 
 from features import instants
 from serving.access import Principal
-from serving.decide import decide, known_patient
 from serving.job_schemas import JobRequest
 from serving.journal import log, where
 from serving.problem import Problem
-from serving.question import Question
-from serving.scores import Format, highest, measured, rows, table, write
+from serving.product import PRODUCTS, Answers, Product
+from serving.scores import highest
+from serving.sheet import Format, measured, table, write
 
 if TYPE_CHECKING:
     from serving.desk import Desk
@@ -49,7 +48,7 @@ class Jobs:
     Parameters
     ----------
     desk
-        Whose thread scores them, a chunk at a time, between the questions of others.
+        Whose thread makes them, a chunk at a time, between the questions of others.
     """
 
     def __init__(self, desk: Desk) -> None:
@@ -128,7 +127,7 @@ class Jobs:
 
     async def _run(self, place: Path, job: dict[str, Any]) -> None:
         try:
-            await self._score(place, job)
+            await self._make(place, job)
         except asyncio.CancelledError:
             raise
         except Exception as fault:
@@ -138,72 +137,55 @@ class Jobs:
             (place / ROWS).unlink(missing_ok=True)
             _keep(place, job | {"status": "failed", "error": code})
 
-    async def _score(self, place: Path, job: dict[str, Any]) -> None:
+    async def _make(self, place: Path, job: dict[str, Any]) -> None:
         private = job["private"]
         asked = JobRequest.model_construct(**private["asked"])
-        named = self._desk.keys.named(private["who"]["name"])
-        if named is None or asked.purpose not in named.purposes:
+        product, named = PRODUCTS[asked.kind], self._desk.keys.named(private["who"]["name"])
+        if named is None or asked.purpose not in named.purposes or not named.may(asked.kind):
             raise Problem(403, "the key is no longer valid", code="forbidden")
         patients = await self._desk.run(_cohort, self._desk, asked)
         job |= {"status": "running", "patients": len(patients)}
         _keep(place, job)
-        scored = place / ROWS
-        scored.touch(mode=0o600)
-        os.truncate(scored, min(private["size"], scored.stat().st_size))
+        made, size = place / ROWS, max(1, int(self._desk.settings.chunk * product.share))
+        made.touch(mode=0o600)
+        os.truncate(made, min(private["size"], made.stat().st_size))
         while job["done"] < len(patients):
-            some = patients[job["done"] : job["done"] + self._desk.settings.chunk]
-            answers = await self._chunk(named, asked, some, private["at"])
-            with scored.open("ab") as out:
-                for row in rows(answers, _specs(self._desk), private["at"]):
+            some = patients[job["done"] : job["done"] + size]
+            answers = await self._chunk(product, named, asked, some, private["at"])
+            with made.open("ab") as out:
+                for row in product.rows(self._desk, answers, private["at"]):
                     out.write(orjson.dumps(row) + b"\n")
                 out.flush()
                 os.fsync(out.fileno())
                 private["size"] = out.tell()
-            _count(job, answers)
+            _count(job, [code for answer in answers for code in product.outcomes(answer)])
             job["done"] += len(some)
             _keep(place, job)
             await asyncio.sleep(0)
         kind: Format = asked.format
-        file = place / f"scores.{kind}"
-        parts = _parts(scored, {stone.patient_id for stone in self._desk.ledger.keys.tombstones()})
+        file = place / f"{product.stem}.{kind}"
+        parts = _parts(made, product.schema, {stone.patient_id for stone in self._desk.ledger.keys.tombstones()})
         if asked.top is not None:
-            parts = iter([highest(pa.concat_tables([table(()), *parts]), asked.top)])
-        await asyncio.to_thread(write, parts, file, kind)
-        scored.unlink()
+            parts = iter([highest(pa.concat_tables(parts), asked.top)])
+        await asyncio.to_thread(write, parts, product.schema, file, kind)
+        made.unlink()
         told: dict[str, Any] = {"name": file.name, "url": f"/v1/jobs/{job['job_id']}/files/{file.name}", "format": kind}
         told |= await asyncio.to_thread(measured, file, kind)
         private |= {"ended": time.time(), "asked": {**private["asked"], "patient_ids": None}}
         ends = instants.iso(self._desk.clock.now() + HOURS * HOUR)
         _keep(place, job | {"status": "done", "files": [told], "expires_at": ends})
 
-    async def _chunk(self, principal: Principal, asked: JobRequest, ids: list[str], at: int) -> list[dict[str, Any]]:
-        """Score some patients; wait where the service is busy or cannot record."""
+    async def _chunk(
+        self, product: Product, principal: Principal, asked: JobRequest, ids: list[str], at: int
+    ) -> Answers:
+        """Ask about some patients; wait where the service is busy or cannot record."""
         while True:
             try:
-                return await self._desk.run(_scored, self._desk, principal, asked, ids, at)
+                return await self._desk.run(product.ask, self._desk, principal, asked, ids, at)
             except Problem as problem:
                 if problem.status not in (429, 503):
                     raise
                 await asyncio.sleep(_PAUSE_S)
-
-
-def _scored(
-    desk: Desk, principal: Principal, asked: JobRequest, ids: list[str], at: int
-) -> Future[list[dict[str, Any]]]:
-    questions = [
-        Question(
-            patient_id,
-            tuple(asked.tasks),
-            asked.purpose,
-            at,
-            desk.clock.now(),
-            principal,
-            exploratory=asked.exploratory,
-            known=known_patient(desk, patient_id),
-        )
-        for patient_id in ids
-    ]
-    return decide(desk, questions, lambda answers, _appender: answers)
 
 
 def _cohort(desk: Desk, asked: JobRequest) -> list[str]:
@@ -222,18 +204,14 @@ def _last(desk: Desk, patient_id: str) -> int:
     return max((each for each in known if each is not None), default=0)
 
 
-def _specs(desk: Desk) -> dict[str, str]:
-    return {name: served.scorer.spec.digest for name, served in desk.models.scored.items()}
-
-
-def _count(job: dict[str, Any], answers: list[dict[str, Any]]) -> None:
-    codes = [each.get("refused") for answer in answers for each in answer["decisions"]]
-    refused = Counter(job["counts"]["refused"]) + Counter(each["code"] for each in codes if each)
+def _count(job: dict[str, Any], codes: list[str | None]) -> None:
+    """Add what was refused, by code, and what was not."""
+    refused = Counter(job["counts"]["refused"]) + Counter(code for code in codes if code)
     job["counts"] = {"scored": job["counts"]["scored"] + codes.count(None), "refused": dict(sorted(refused.items()))}
 
 
-def _parts(file: Path, sealed: Set[str]) -> Iterator[pa.Table]:
-    """Yield the rows of a file some at a time, but for scores of patients who were sealed meanwhile."""
+def _parts(file: Path, schema: pa.Schema, sealed: Set[str]) -> Iterator[pa.Table]:
+    """Yield the rows of a file some at a time, but for what was made of patients who were sealed meanwhile."""
     held = []
     with file.open("rb") as lines:
         for line in lines:
@@ -241,9 +219,9 @@ def _parts(file: Path, sealed: Set[str]) -> Iterator[pa.Table]:
             if row["patient_id"] not in sealed or row["refused"] == "sealed":
                 held.append(row)
             if len(held) == _BLOCK:
-                yield table(held)
+                yield table(held, schema)
                 held = []
-    yield table(held)
+    yield table(held, schema)
 
 
 def amend(home: Path, patient_id: str) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from features import instants
+from serving import metrics
+from serving.access import Principal
+from serving.appender import Appender
 from serving.consent import Standing
 from serving.draft import made_with
 from serving.given import Given
@@ -16,6 +20,10 @@ from serving.models import Served
 from serving.reasons import refusal
 from training.affinity.item import Item
 
+if TYPE_CHECKING:
+    from serving.desk import Desk
+
+Found = TypeVar("Found")
 TASK = "content_affinity"
 POLICY, EVERYONE = "ranked-explore-last-1", "date-and-channel-for-everyone-2"
 """Names of what orders a list, for its log."""
@@ -119,6 +127,49 @@ class Listed:
             "probability": None,
         }
         return Listed(answer, header, payload)
+
+
+def record(
+    desk: Desk,
+    principal: Principal,
+    drawn: Sequence[tuple[int, Listed]],
+    now: int,
+    finish: Callable[[list[dict[str, Any]], Appender], Found],
+) -> Future[Found]:
+    """Hand lists to the ledger, in one transaction.
+
+    Parameters
+    ----------
+    drawn
+        Each with the epoch of the patient's consents from before it was made.
+    finish
+        Called inside the transaction with the answers (receipts filled in) and its appender.
+
+    Returns
+    -------
+    Future
+        What ``finish`` returned, once it is durable; it fails as that of `serving.decide.decide` does.
+    """
+
+    def work(appender: Appender) -> Found:
+        told = []
+        for epoch, listed in drawn:
+            patient_id = listed.payload["patient_id"]
+            appender.holds(patient_id, epoch)
+            listed.header["subject"] = appender.reference(patient_id)
+            receipt = appender.append("list", listed.answer["list_id"], listed.header, listed.payload, now)
+            told.append({**listed.answer, "receipt": receipt.as_dict()})
+        desk.watchman.meet(appender, principal, [listed.header["subject"] for _, listed in drawn])
+        return finish(told, appender)
+
+    def count(handed: Future[Found]) -> None:
+        if handed.exception() is None:
+            for _, listed in drawn:
+                metrics.decisions(TASK, listed.header["outcome"]).inc()
+
+    handed = desk.ledger.hand(work)
+    handed.add_done_callback(count)
+    return handed
 
 
 def shown(

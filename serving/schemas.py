@@ -23,6 +23,8 @@ from features import instants
 from features.params import general
 from serving.settings import serving
 
+MOST_SLOTS = 50
+"""Items that a list may have."""
 _BARE = re.compile(r"\d{4}-\d\d-\d\d")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)")
 _PURPOSES, _CHANNELS, _LIMITS = general().purposes, general().channels, serving()
@@ -109,7 +111,7 @@ class RecommendRequest(Request):
     """A list of content for one patient on one channel."""
 
     patient_id: Surrogate
-    k: Annotated[int, Field(ge=1, le=50)]
+    k: Annotated[int, Field(ge=1, le=MOST_SLOTS)]
     channel: Channel
     purpose: Purpose
     personalised: bool = True

@@ -1,4 +1,4 @@
-"""/v1/jobs: scores of many patients, made in the background."""
+"""/v1/jobs: scores or lists of many patients, made in the background."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from starlette.responses import FileResponse, Response
 from serving.access import Principal
 from serving.job_schemas import JobAnswer, JobRequest
 from serving.once import Once
+from serving.problem import Problem
 from serving.route import Call, Route, answer, packed
+from serving.routes.recommend import check_lists
 from serving.routes.score import check_purpose, check_tasks
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ _MEDIA = {".ndjson": "application/x-ndjson", ".csv": "text/csv; charset=utf-8"}
 
 async def add(call: Call) -> Response:
     asked: JobRequest = call.body
+    if not call.principal.may(asked.kind):
+        raise Problem(403, f"this key does not hold the scope '{asked.kind}'", field="kind")
     check_purpose(call.principal, asked.purpose)
     body = await call.desk.run(_added, call.desk, call.principal, asked, Once(call.desk, call))
     call.desk.jobs.call()
@@ -28,7 +32,10 @@ async def add(call: Call) -> Response:
 
 
 def _added(desk: Desk, principal: Principal, asked: JobRequest, once: Once) -> bytes:
-    check_tasks(desk, asked.tasks, asked.purpose)
+    if asked.kind == "score":
+        check_tasks(desk, asked.tasks or [], asked.purpose)
+    else:
+        check_lists(desk, asked.purpose, personalised=asked.personalised)
     return once.earlier() or once.keep_alone(packed(desk.jobs.add(principal, asked)))
 
 
@@ -49,7 +56,7 @@ ROUTES = (
         "/v1/jobs",
         "score",
         add,
-        "Score many patients in the background; Location tells where it stands",
+        "Score many patients, or list content for them, in the background; Location tells where it stands",
         JobRequest,
         JobAnswer,
         statuses=(404, 409),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
-from serving import metrics
 from serving.appender import Appender
 from serving.decide import known_patient
-from serving.listed import TASK
+from serving.listed import TASK, record
 from serving.once import Once
 from serving.problem import Problem
 from serving.question import Question
@@ -33,12 +32,17 @@ async def recommend(call: Call) -> Response:
     return answer(await call.desk.run(_list, call.desk, question, asked, Once(call.desk, call)))
 
 
-def _list(desk: Desk, question: Question, asked: RecommendRequest, once: Once) -> bytes | Future[bytes]:
+def check_lists(desk: Desk, purpose: str, *, personalised: bool) -> None:
+    """Refuse lists that cannot be: 403 for a purpose that they do not serve, 404 without an approved model."""
     served = desk.models.served.get(TASK)
-    if asked.personalised and served is not None and asked.purpose not in served.task.purposes:
+    if personalised and served is not None and purpose not in served.task.purposes:
         raise Problem(403, "lists of content do not serve that purpose", field="purpose")
-    if asked.personalised and served is None:
+    if personalised and served is None:
         raise Problem(404, f"no approved model for {TASK}; ask with personalised false", code="unknown_task")
+
+
+def _list(desk: Desk, question: Question, asked: RecommendRequest, once: Once) -> bytes | Future[bytes]:
+    check_lists(desk, asked.purpose, personalised=asked.personalised)
     if not known_patient(desk, asked.patient_id):
         raise Problem(404, "no such patient", code="unknown_patient", field="patient_id")
     earlier = once.earlier()
@@ -47,22 +51,12 @@ def _list(desk: Desk, question: Question, asked: RecommendRequest, once: Once) -
     epoch = desk.ledger.epoch(asked.patient_id)
     listed = (for_one if asked.personalised else for_all)(desk, question, asked.k, asked.channel)
 
-    def work(appender: Appender) -> bytes:
-        appender.holds(asked.patient_id, epoch)
-        subject = listed.header["subject"] = appender.reference(asked.patient_id)
-        desk.watchman.meet(appender, question.principal, [subject])
-        receipt = appender.append("list", listed.answer["list_id"], listed.header, listed.payload, question.now)
-        body = packed({**listed.answer, "receipt": receipt.as_dict()})
+    def finish(told: list[dict[str, Any]], appender: Appender) -> bytes:
+        body = packed(told[0])
         once.keep(appender, body)
         return body
 
-    def count(handed: Future[bytes]) -> None:
-        if handed.exception() is None:
-            metrics.decisions(TASK, listed.header["outcome"]).inc()
-
-    handed = desk.ledger.hand(work)
-    handed.add_done_callback(count)
-    return handed
+    return record(desk, question.principal, [(epoch, listed)], question.now, finish)
 
 
 ROUTES = (

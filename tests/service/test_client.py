@@ -57,6 +57,13 @@ def test_a_job_and_its_file(client: Client) -> None:
     assert client.job_file(job.files[0].url).count(b"\n") == job.files[0].rows == 2
 
 
+def test_a_job_of_lists(client: Client) -> None:
+    asked = client.add_lists(2, "app", "health_education", "patient_ids", patient_ids=["ok-1", "no-consent"])
+    job = client.job(asked.job_id, 20)
+    assert (job.kind, job.counts.scored, job.counts.refused) == ("recommend", 1, {"no_consent": 1})
+    assert job.files[0].rows == 3
+
+
 def test_models_cards_and_what_still_stands(client: Client) -> None:
     model = next(each for each in client.models() if each.task == "churn_90d")
     assert client.model("churn_90d") == model

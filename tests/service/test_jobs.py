@@ -1,4 +1,4 @@
-"""Scores of many patients as a file: drawn, scored, written, handed out, taken up again."""
+"""Scores and lists of many patients as a file: drawn, scored, written, handed out, taken up again."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from starlette.testclient import TestClient
 
 from features import instants
 from features.instants import DAY
+from serving import listings
 from serving.api import application
 from serving.clock import Clock
 from serving.desk import Desk
-from serving.scores import SCHEMA, write
+from serving.scores import SCHEMA
+from serving.sheet import table, write
 from tests.service.conftest import CLOCK, NOW, Hospital, build
 
 ASKED: dict[str, Any] = {"kind": "score", "tasks": ["churn_90d"], "purpose": "care_followup", "cohort": "all"}
+LISTS: dict[str, Any] = {"kind": "recommend", "k": 3, "channel": "app", "purpose": "health_education", "cohort": "all"}
 pytestmark = pytest.mark.slow
 
 
@@ -155,11 +158,71 @@ def test_a_job_left_in_the_middle_goes_on(hospital: Hospital) -> None:
     assert len(patients) == len(set(patients)) == job["patients"]
 
 
-def test_a_formula_is_not_run_by_a_spreadsheet(tmp_path: Path) -> None:
-    from serving.scores import table
+def test_lists_for_many_are_judged_and_recorded_one_by_one(served: tuple[TestClient, Desk]) -> None:
+    client, desk = served
+    some = {**LISTS, "cohort": "patient_ids", "patient_ids": ["ok-1", "no-consent", "nobody", "ok-2"]}
+    job = finished(client, client.post("/v1/jobs", json={**some, "format": "parquet"}))
+    assert (job["status"], job["kind"], job["done"]) == ("done", "recommend", 4), job
+    assert job["counts"] == {"scored": 2, "refused": {"no_consent": 1, "unknown_patient": 1}}
+    (told,) = job["files"]
+    found = pq.read_table(io.BytesIO(client.get(told["url"]).content))
+    assert found.schema.names == listings.SCHEMA.names and told["name"] == "lists.parquet"
+    rows = found.to_pylist()
+    assert [(row["patient_id"], row["slot"], row["refused"]) for row in rows] == [
+        *(("ok-1", slot, None) for slot in (1, 2, 3)),
+        ("no-consent", None, "no_consent"),
+        ("nobody", None, "unknown_patient"),
+        *(("ok-2", slot, None) for slot in (1, 2, 3)),
+    ]
+    assert all(row["reason_1"] and 0 < row["affinity"] < 1 for row in rows if row["slot"])
+    for row in rows:
+        entry = desk.ledger.entry("list", row["list_id"]) if row["list_id"] else None
+        assert (entry is None) == (row["patient_id"] == "nobody")
+        assert entry is None or entry.header["outcome"] == (row["refused"] or "listed")
+        if entry is not None and row["slot"]:
+            shown = entry.payload["items"][row["slot"] - 1]
+            assert (shown["content_id"], shown["propensity"]) == (row["content_id"], row["propensity"])
 
+
+def test_the_same_list_for_everyone_needs_no_consent(served: tuple[TestClient, Desk]) -> None:
+    client, _ = served
+    job = finished(client, client.post("/v1/jobs", json={**LISTS, "personalised": False, "format": "csv"}))
+    assert job["counts"]["refused"].keys() <= {"acute_flag"} and job["counts"]["scored"] > 1
+    assert client.get(job["files"][0]["url"]).text.startswith("\ufefflist_id,patient_id,at,slot,content_id")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"k": None}, ""),
+        ({"channel": "pigeon"}, "channel"),
+        ({"tasks": ["churn_90d"]}, ""),
+        ({"top": 3}, ""),
+        ({"k": 51}, "k"),
+    ],
+)
+def test_lists_that_make_no_sense_are_refused(
+    served: tuple[TestClient, Desk], wrong: dict[str, Any], field: str
+) -> None:
+    asked = {name: value for name, value in {**LISTS, **wrong}.items() if value is not None}
+    answer = served[0].post("/v1/jobs", json=asked)
+    assert (answer.status_code, answer.json()["error"]["field"] or "") == (422, field), answer.text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "status", "field"),
+    [({"purpose": "care_followup"}, 403, "purpose"), ({"tasks": ["churn_90d"], "kind": "score", "k": 3}, 422, None)],
+)
+def test_fields_and_purposes_go_with_the_kind(
+    served: tuple[TestClient, Desk], wrong: dict[str, Any], status: int, field: str | None
+) -> None:
+    answer = served[0].post("/v1/jobs", json={**LISTS, **wrong})
+    assert (answer.status_code, answer.json()["error"]["field"]) == (status, field), answer.text
+
+
+def test_a_formula_is_not_run_by_a_spreadsheet(tmp_path: Path) -> None:
     row = {**dict.fromkeys(SCHEMA.names), "at": NOW, "label_due_at": NOW, "probability": 0.5}
     row |= {"patient_id": "=1+1", "task": "@x"}
-    write([table([row])], tmp_path / "scores.csv", "csv")
+    write([table([row], SCHEMA)], SCHEMA, tmp_path / "scores.csv", "csv")
     line = (tmp_path / "scores.csv").read_text(encoding="utf-8-sig").splitlines()[1]
     assert ",'=1+1," in line and ",'@x," in line and ",0.5," in line
