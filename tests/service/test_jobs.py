@@ -46,7 +46,7 @@ def served(hospital: Hospital) -> Iterator[tuple[TestClient, Desk]]:
 def finished(client: TestClient, answer: httpx.Response) -> dict[str, Any]:
     """Return where a job stands once it is over."""
     assert answer.status_code == 202, answer.text
-    for _ in range(200):
+    for _ in range(600):
         found: dict[str, Any] = client.get(answer.headers["Location"]).json()
         if found["status"] not in ("queued", "running"):
             return found
@@ -148,7 +148,7 @@ def test_a_job_left_in_the_middle_goes_on(hospital: Hospital) -> None:
     later = Desk(hospital.home, Clock.at(CLOCK))
     later.settings = later.settings.model_copy(update={"look_seconds": 0.05})
     with TestClient(application(later), headers=hospital.headers("outreach")) as client:
-        for _ in range(200):
+        for _ in range(600):
             job = client.get(place).json()
             if job["status"] == "done":
                 break

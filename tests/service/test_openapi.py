@@ -101,7 +101,7 @@ def places(inside: Inside) -> dict[str, str]:
     """Return ids that are there: a decision, and a job with its file."""
     headers = inside.as_("outreach")
     job = inside.client.post("/v1/jobs", json={**ASKED, "cohort": "all"}, headers=headers).headers["Location"]
-    for _ in range(200):
+    for _ in range(600):
         if inside.client.get(job, headers=headers).json()["status"] == "done":
             break
         time.sleep(0.05)
