@@ -13,9 +13,8 @@ MOST_IDS = 100_000
 Ids = Annotated[list[AnyId], Field(min_length=1, max_length=MOST_IDS), AfterValidator(distinct)]
 
 
-_NEEDED: dict[str, tuple[str, ...]] = {"score": ("tasks",), "recommend": ("k", "channel")}
 _OWN = {"score": ("tasks", "top", "exploratory"), "recommend": ("k", "channel", "personalised")}
-"""Fields that one kind alone needs, and takes."""
+"""Fields of one kind alone; those that have no value by default but null, but for ``top``, it needs."""
 
 
 class JobRequest(Request):
@@ -47,13 +46,13 @@ class JobRequest(Request):
             if given != (self.cohort == name):
                 told = "needed with this cohort" if not given else "of another cohort"
                 raise PydanticCustomError("cohort", "'{name}' is {told}", {"name": name, "told": told})
-        lacking = [name for name in _NEEDED[self.kind] if getattr(self, name) is None]
-        foreign = [
-            name for kind, own in _OWN.items() if kind != self.kind for name in own if name in self.model_fields_set
-        ]
-        for name in (*lacking, *foreign):
-            told = "needed for this kind of job" if name in lacking else "of another kind of job"
-            raise PydanticCustomError("kind", "'{name}' is {told}", {"name": name, "told": told})
+        for kind, own in _OWN.items():
+            for name in own:
+                given, default = getattr(self, name), type(self).model_fields[name].default
+                if kind == self.kind and given is None and name != "top":
+                    raise PydanticCustomError("kind", "'{name}' is needed for this kind of job", {"name": name})
+                if kind != self.kind and given != default:
+                    raise PydanticCustomError("kind", "'{name}' is of another kind of job", {"name": name})
         return self
 
 
@@ -76,7 +75,10 @@ class JobCounts(BaseModel):
 
 
 class JobAnswer(BaseModel):
-    """Where a job stands; its files expire at ``expires_at``."""
+    """Where a job stands; its files expire at ``expires_at``.
+
+    ``as_of`` is the landmark of scores, and when lists were asked for: each tells when it was made.
+    """
 
     job_id: str
     kind: Literal["score", "recommend"]

@@ -119,7 +119,7 @@ class Listed:
             "outcome": refused or "listed",
         }
         payload = {
-            "patient_id": question.patient_id,
+            "patient_id": question.patient_id if question.known else None,
             "items": list(shown),
             "excluded_items": items,
             **(logged or {}),
@@ -155,11 +155,15 @@ def record(
         told = []
         for epoch, listed in drawn:
             patient_id = listed.payload["patient_id"]
-            appender.holds(patient_id, epoch)
-            listed.header["subject"] = appender.reference(patient_id)
+            listed.header["subject"] = None
+            if patient_id is not None:
+                appender.holds(patient_id, epoch)
+                listed.header["subject"] = appender.reference(patient_id)
             receipt = appender.append("list", listed.answer["list_id"], listed.header, listed.payload, now)
             told.append({**listed.answer, "receipt": receipt.as_dict()})
-        desk.watchman.meet(appender, principal, [listed.header["subject"] for _, listed in drawn])
+        met = {listed.header["subject"] for _, listed in drawn} - {None}
+        if met:
+            desk.watchman.meet(appender, principal, met)
         return finish(told, appender)
 
     def count(handed: Future[Found]) -> None:

@@ -1,4 +1,4 @@
-"""Listings: lists of content as rows, one an item, in the order of its slots; a refusal is a row without an item."""
+"""Listings: lists of content as rows, one an item, in the order of slots; a list without items is one row."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ SCHEMA = pa.schema(
         ("content_id", pa.string()),
         ("affinity", pa.float64()),
         ("propensity", pa.float64()),
+        ("sampled", pa.list_(pa.string())),
         ("refused", pa.string()),
         ("model_version", pa.string()),
         ("model_digest", pa.string()),
         *((name, pa.string()) for name in REASONS),
     ]
 )
-"""``at`` is when the list was made; ``list_id`` names it on record, null for a patient who is not there."""
+"""``at`` is when the list was made, ``list_id`` its name on record, ``sampled`` what its slot was drawn from."""
 
 
 def rows(answers: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -41,7 +42,7 @@ def rows(answers: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
             "model_digest": model.get("digest"),
         }
         for item in answer["items"]:
-            shown = {name: item[name] for name in ("slot", "content_id", "affinity", "propensity")}
+            shown = {name: item[name] for name in ("slot", "content_id", "affinity", "propensity", "sampled")}
             yield told | shown | reasons(item["reasons"])
-        if told["refused"]:
+        if not answer["items"]:
             yield told

@@ -106,7 +106,7 @@ def validated(model: type[BaseModel], found: Any) -> Any:
         if first["type"] == "extra_forbidden":
             near = nearest(str(first["loc"][-1]), names)
             raise Problem(422, f"unknown field{near}", code="unknown_field") from None
-        field = _field(first["loc"], names)
+        field = _field(first["loc"] or (first.get("ctx", {}).get("name", ""),), names)
         message = (
             "an object is expected" if first["type"] == "model_type" else first["msg"][:1].lower() + first["msg"][1:]
         )

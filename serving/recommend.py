@@ -15,6 +15,7 @@ from serving.decide import alarmed, unfit
 from serving.front import Fronted, front
 from serving.given import Given
 from serving.listed import TASK, Listed, shown
+from serving.problem import Problem
 from serving.question import Question
 from serving.reasons import choose, templates
 from training.affinity.fatigue import tired
@@ -45,6 +46,15 @@ def for_one(desk: Desk, question: Question, k: int, channel: str) -> Listed:
         return recommend(_read(desk, question, k, channel, personalised=True))
 
 
+def check(desk: Desk, purpose: str, *, personalised: bool) -> None:
+    """Refuse lists that cannot be: 403 for a purpose that they do not serve, 404 without an approved model."""
+    served = desk.models.served.get(TASK)
+    if personalised and served is not None and purpose not in served.task.purposes:
+        raise Problem(403, "lists of content do not serve that purpose", field="purpose")
+    if personalised and served is None:
+        raise Problem(404, f"no approved model for {TASK}; ask with personalised false", code="unknown_task")
+
+
 def recommend(given: Given) -> Listed:
     """Make a list of what is given and of nothing else.
 
@@ -53,6 +63,9 @@ def recommend(given: Given) -> Listed:
     ExplanationFault
         An explanation does not add up.
     """
+    if not given.question.known:
+        served = given.models.served[TASK] if given.models is not None and given.personalised else None
+        return Listed.of(given, served, Standing(None), refused="unknown_patient")
     return _personal(given) if given.personalised else _same(given)
 
 

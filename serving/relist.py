@@ -54,6 +54,8 @@ def relist(
     if "contents_seq" not in header:
         return None, OLD
     given, listed = _given(header, recorded, models, store, rules), header["outcome"] == "listed"
+    if not given.question.known:
+        return recommend(given), None
     gone = not any(table.num_rows for table in given.tables.values())
     if gone and not listed and not given.sealed:
         return None, None
@@ -83,7 +85,8 @@ def _given(
         header["principal"], header["role"], frozenset(), frozenset({header["purpose"]}), header["department"]
     )
     at, now = instants.parse(header["as_of"]), instants.parse(header["recorded_at"])
-    question = Question(recorded["patient_id"], (header["task"],), header["purpose"], at, now, asker)
+    patient_id, known = recorded["patient_id"], header["subject"] is not None
+    question = Question(patient_id, (header["task"],), header["purpose"], at, now, asker, known=known)
     upto, items = header["store_seq"], stood(store, header["contents_seq"])
 
     def fronted() -> Fronted:
@@ -98,7 +101,7 @@ def _given(
         header["personalised"],
         rules,
         upto,
-        store.tables(recorded["patient_id"], upto=upto),
+        store.tables(patient_id, upto=upto) if known else {},
         header["outcome"] == "sealed",
         items,
         header["contents_seq"],

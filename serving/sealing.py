@@ -201,7 +201,7 @@ def purge(home: Path, store: EventStore, patient_id: str) -> dict[str, int]:
         There is an identity map and its key cannot be used: ask again, once it can.
     """
     from features.kept import cache
-    from serving.jobs import ROWS, amend
+    from serving.job_folder import ROWS, amend
 
     gone = {"event segments": store.purge(patient_id), "cached vectors": 0, "file rows": 0}
     _forget(home, patient_id)

@@ -37,7 +37,7 @@ def write(parts: Iterable[pa.Table], schema: pa.Schema, file: Path, kind: Format
     """Write tables into one file, all or nothing.
 
     CSV is UTF-8 with a byte order mark; a cell that a spreadsheet would run as a formula begins
-    with an apostrophe.
+    with an apostrophe, ids of a list are apart by a space.
     """
     fresh = file.with_name(file.name + ".new")
     if kind == "parquet":
@@ -76,6 +76,7 @@ def measured(file: Path, kind: Format) -> dict[str, Any]:
 
 
 def _safe(value: Any) -> Any:
+    value = " ".join(value) if isinstance(value, list) else value
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 

@@ -11,8 +11,8 @@ from serving.access import Principal
 from serving.job_schemas import JobAnswer, JobRequest
 from serving.once import Once
 from serving.problem import Problem
+from serving.recommend import check
 from serving.route import Call, Route, answer, packed
-from serving.routes.recommend import check_lists
 from serving.routes.score import check_purpose, check_tasks
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _added(desk: Desk, principal: Principal, asked: JobRequest, once: Once) -> b
     if asked.kind == "score":
         check_tasks(desk, asked.tasks or [], asked.purpose)
     else:
-        check_lists(desk, asked.purpose, personalised=asked.personalised)
+        check(desk, asked.purpose, personalised=asked.personalised)
     return once.earlier() or once.keep_alone(packed(desk.jobs.add(principal, asked)))
 
 

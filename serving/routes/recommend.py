@@ -13,7 +13,7 @@ from serving.listed import TASK, record
 from serving.once import Once
 from serving.problem import Problem
 from serving.question import Question
-from serving.recommend import for_all, for_one
+from serving.recommend import check, for_all, for_one
 from serving.route import Call, Route, answer, packed
 from serving.routes.score import check_purpose
 from serving.schemas import RecommendAnswer, RecommendRequest
@@ -32,17 +32,8 @@ async def recommend(call: Call) -> Response:
     return answer(await call.desk.run(_list, call.desk, question, asked, Once(call.desk, call)))
 
 
-def check_lists(desk: Desk, purpose: str, *, personalised: bool) -> None:
-    """Refuse lists that cannot be: 403 for a purpose that they do not serve, 404 without an approved model."""
-    served = desk.models.served.get(TASK)
-    if personalised and served is not None and purpose not in served.task.purposes:
-        raise Problem(403, "lists of content do not serve that purpose", field="purpose")
-    if personalised and served is None:
-        raise Problem(404, f"no approved model for {TASK}; ask with personalised false", code="unknown_task")
-
-
 def _list(desk: Desk, question: Question, asked: RecommendRequest, once: Once) -> bytes | Future[bytes]:
-    check_lists(desk, asked.purpose, personalised=asked.personalised)
+    check(desk, asked.purpose, personalised=asked.personalised)
     if not known_patient(desk, asked.patient_id):
         raise Problem(404, "no such patient", code="unknown_patient", field="patient_id")
     earlier = once.earlier()

@@ -21,6 +21,7 @@ from serving import listings
 from serving.api import application
 from serving.clock import Clock
 from serving.desk import Desk
+from serving.replay import replay as replayed
 from serving.scores import SCHEMA
 from serving.sheet import table, write
 from tests.service.conftest import CLOCK, NOW, Hospital, build
@@ -176,12 +177,22 @@ def test_lists_for_many_are_judged_and_recorded_one_by_one(served: tuple[TestCli
     ]
     assert all(row["reason_1"] and 0 < row["affinity"] < 1 for row in rows if row["slot"])
     for row in rows:
-        entry = desk.ledger.entry("list", row["list_id"]) if row["list_id"] else None
-        assert (entry is None) == (row["patient_id"] == "nobody")
-        assert entry is None or entry.header["outcome"] == (row["refused"] or "listed")
-        if entry is not None and row["slot"]:
+        entry = desk.ledger.entry("list", row["list_id"])
+        assert entry is not None and entry.header["outcome"] == (row["refused"] or "listed")
+        assert (entry.header["subject"] is None) == (row["patient_id"] == "nobody")
+        if row["slot"]:
             shown = entry.payload["items"][row["slot"] - 1]
-            assert (shown["content_id"], shown["propensity"]) == (row["content_id"], row["propensity"])
+            assert [shown[name] for name in ("content_id", "propensity", "sampled")] == [
+                row[name] for name in ("content_id", "propensity", "sampled")
+            ]
+    told = {row["patient_id"]: replay(desk, row["list_id"]) for row in rows}
+    assert told == dict.fromkeys(("ok-1", "no-consent", "nobody", "ok-2"), "equal")
+
+
+def replay(desk: Desk, list_id: str) -> str:
+    entry = desk.ledger.entry("list", list_id)
+    assert entry is not None
+    return replayed(entry, desk.home, desk.store, desk.settings).verdict
 
 
 def test_the_same_list_for_everyone_needs_no_consent(served: tuple[TestClient, Desk]) -> None:
@@ -192,32 +203,29 @@ def test_the_same_list_for_everyone_needs_no_consent(served: tuple[TestClient, D
 
 
 @pytest.mark.parametrize(
-    ("wrong", "field"),
+    ("changes", "status", "field"),
     [
-        ({"k": None}, ""),
-        ({"channel": "pigeon"}, "channel"),
-        ({"tasks": ["churn_90d"]}, ""),
-        ({"top": 3}, ""),
-        ({"k": 51}, "k"),
+        ({"k": None}, 422, "k"),
+        ({"k": 51}, 422, "k"),
+        ({"channel": "pigeon"}, 422, "channel"),
+        ({"tasks": ["churn_90d"]}, 422, "tasks"),
+        ({"top": 3}, 422, "top"),
+        ({"purpose": "care_followup"}, 403, "purpose"),
+        ({"kind": "score", "tasks": ["churn_90d"], "channel": None}, 422, "k"),
+        ({"kind": "score", "k": None, "channel": None}, 422, "tasks"),
+        ({"tasks": None, "top": None, "exploratory": False}, 202, None),
     ],
 )
-def test_lists_that_make_no_sense_are_refused(
-    served: tuple[TestClient, Desk], wrong: dict[str, Any], field: str
-) -> None:
-    asked = {name: value for name, value in {**LISTS, **wrong}.items() if value is not None}
-    answer = served[0].post("/v1/jobs", json=asked)
-    assert (answer.status_code, answer.json()["error"]["field"] or "") == (422, field), answer.text
-
-
-@pytest.mark.parametrize(
-    ("wrong", "status", "field"),
-    [({"purpose": "care_followup"}, 403, "purpose"), ({"tasks": ["churn_90d"], "kind": "score", "k": 3}, 422, None)],
-)
 def test_fields_and_purposes_go_with_the_kind(
-    served: tuple[TestClient, Desk], wrong: dict[str, Any], status: int, field: str | None
+    served: tuple[TestClient, Desk], changes: dict[str, Any], status: int, field: str | None
 ) -> None:
-    answer = served[0].post("/v1/jobs", json={**LISTS, **wrong})
-    assert (answer.status_code, answer.json()["error"]["field"]) == (status, field), answer.text
+    client, _ = served
+    answer = client.post("/v1/jobs", json={**LISTS, "cohort": "patient_ids", "patient_ids": ["ok-1"], **changes})
+    assert answer.status_code == status, answer.text
+    if status == 202:
+        finished(client, answer)
+    else:
+        assert answer.json()["error"]["field"] == field
 
 
 def test_a_formula_is_not_run_by_a_spreadsheet(tmp_path: Path) -> None:

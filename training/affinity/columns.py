@@ -121,12 +121,12 @@ class Sight:
     def worded_like_latest(self, candidates: np.ndarray) -> np.ndarray:
         """Return (n,) the cosine of each candidate's text with that of the latest items."""
         words, length = self._read(self.person.history[-RECENT:])
-        return Gathered(self.stage.text, candidates).dot(words) / length
+        return Gathered(self.stage.text, candidates).dot(words / length)
 
     def _read(self, history: np.ndarray) -> tuple[np.ndarray, float]:
         """Return (words,) the sum of some items' TF-IDF rows, and its length."""
         words = Gathered(self.stage.text, history).total()
-        return words, max(float(np.sqrt(words @ words)), 1e-12)
+        return words, max(float(np.sqrt((words**2).sum())), 1e-12)  # not by BLAS, whose bits depend on the processor
 
     @functools.cached_property
     def held(self) -> np.ndarray:
