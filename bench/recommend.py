@@ -3,9 +3,10 @@
 ``python -m bench.recommend [--items 50000] [--small 2000] [--requests 30] [--patients 2000] [--batch-items 2000]``
 
 Process CPU on one thread, the contenders interleaved, medians. "Every item" is the same list without a choice of
-candidates: all that the person may see is ranked, by our kernel and by LightGBM's own prediction. The catalogue, the readers and the trees are made up (200 trees of 31 leaves over the real columns); nothing
-depends on what they learnt. The batch streams patients one after another, so that its memory does not grow with their
-number; beside it implicit's own batch (iALS, 64 factors) over the same touches, which neither filters nor explains.
+candidates: all that the person may see is ranked, by our kernel and by LightGBM's own prediction. The catalogue, the
+readers and the trees are made up (200 trees of 31 leaves over the real columns); nothing depends on what they learnt.
+The batch streams patients one after another, so that its memory does not grow with their number; beside it implicit's
+own batch (iALS, 64 factors) over the same touches, which neither filters nor explains.
 """
 
 from __future__ import annotations
