@@ -144,7 +144,8 @@ class Jobs:
             patients = folder.draw(place, await self._desk.run(_cohort, self._desk, asked))
         job |= {"status": "running", "patients": len(patients)}
         folder.keep(place, job)
-        made, size = place / ROWS, min(self._desk.settings.chunk, product.most)
+        chunk = self._desk.settings.chunk
+        made, size = place / ROWS, min(chunk, product.most or chunk)
         made.touch(mode=0o600)
         os.truncate(made, min(private["size"], made.stat().st_size))
         while job["done"] < len(patients):

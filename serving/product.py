@@ -40,13 +40,14 @@ class Product:
     ask
         (desk, who, what was asked, patients, instant of the job) to what was made of them, once it is on record.
     most
-        Patients that are asked about at once at most, so that others who ask wait no longer than for scores.
+        Patients that are asked about at once at most, where that is fewer than ``serving.chunk``: others who ask
+        wait for no longer than they do for scores.
     """
 
     stem: str
     schema: pa.Schema
     ask: Callable[[Desk, Principal, JobRequest, list[str], int], Future[Portion]]
-    most: int
+    most: int | None = None
 
 
 def _scored(desk: Desk, principal: Principal, asked: JobRequest, ids: list[str], at: int) -> Future[Portion]:
@@ -96,6 +97,6 @@ def _codes(answers: Iterable[Mapping[str, Any]]) -> list[str | None]:
 
 
 PRODUCTS: Mapping[str, Product] = {
-    "score": Product("scores", scores.SCHEMA, _scored, 50),
-    "recommend": Product("lists", listings.SCHEMA, _listed, 5),
+    "score": Product("scores", scores.SCHEMA, _scored),
+    "recommend": Product("lists", listings.SCHEMA, _listed, most=5),
 }
