@@ -19,6 +19,7 @@ from features.kept import Kept, room
 from features.lake import Lake
 from features.plan import Plan, compile_plan
 from features.progress import track
+from features.roster import texts
 from features.vector import VectorSpec
 from features.watch import OBSERVED
 
@@ -86,7 +87,7 @@ def keep(kept: Kept, lake: Lake, plan: Plan, patients: np.ndarray, at: np.ndarra
     np.ndarray or None
         The vectors where one bucket held them all, else None: they are on disk.
     """
-    ids, columns = pa.array(patients, pa.string()).dictionary_encode(), _columns(plan)
+    ids, columns = texts(patients).dictionary_encode(), _columns(plan)
     parts = lake.parts(columns, len(ids.dictionary), len(at) * len(plan.spec.names))
     if parts == 1:
         found = computed(lake, plan, patients, at)
@@ -105,7 +106,7 @@ def keep(kept: Kept, lake: Lake, plan: Plan, patients: np.ndarray, at: np.ndarra
 
 def computed(lake: Lake, plan: Plan, patients: np.ndarray, at: np.ndarray) -> np.ndarray:
     """Compute (n, features) vectors of landmarks in memory; nothing is kept."""
-    ids, columns = pa.array(patients, pa.string()).dictionary_encode(), _columns(plan)
+    ids, columns = texts(patients).dictionary_encode(), _columns(plan)
     parts = lake.parts(columns, len(ids.dictionary), len(at) * len(plan.spec.names))
     if parts == 1:
         for _, _, tables in lake.buckets(columns, ids.dictionary):
@@ -156,7 +157,7 @@ def written(
                 last = first + len(values)
                 known |= ~np.isnan(values).all(axis=0)
                 columns = [pa.array(np.ascontiguousarray(each), from_pandas=True) for each in values.T]
-                marks = [pa.array(patients[first:last], pa.string()), pa.array(at[first:last], schema.field("at").type)]
+                marks = [texts(patients[first:last]), pa.array(at[first:last], schema.field("at").type)]
                 writer.write_table(pa.Table.from_arrays([*marks, *columns], schema=schema))
                 first = last
         fresh.replace(file)

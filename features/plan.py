@@ -19,7 +19,7 @@ from features.history import Reduction
 from features.hospital import hospital
 from features.labels import labels, unit
 from features.program import Program
-from features.roster import Roster
+from features.roster import Roster, texts
 from features.rows import Rows, rows
 from features.schema import EVENT_TABLES
 from features.sweep import sweep
@@ -80,7 +80,7 @@ class Plan:
         np.ndarray
             (n, features) floats in the order of the spec; null is NaN.
         """
-        ids = patient_ids if isinstance(patient_ids, pa.Array) else pa.array(patient_ids, pa.string())
+        ids = patient_ids if isinstance(patient_ids, pa.Array) else texts(patient_ids)
         coded = ids if isinstance(ids, pa.DictionaryArray) else ids.dictionary_encode()
         which = coded.indices.to_numpy().astype(np.int64)
         if len(at) != len(which):

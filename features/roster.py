@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pyarrow as pa
 from numba import njit, types
@@ -88,6 +90,12 @@ def text(strings: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     _, at, words = plain.buffers()
     offsets = np.frombuffer(at, np.int32)[plain.offset : plain.offset + len(plain) + 1] if at else np.zeros(1, np.int32)
     return offsets.astype(np.int64), np.frombuffer(words, np.uint8) if words else np.zeros(1, np.uint8)
+
+
+def texts(values: Iterable[str]) -> pa.Array:
+    """Return texts in one piece: arrow breaks up NumPy's fixed-width ones, beyond 64 MiB of them."""
+    found = pa.array(values, pa.string())
+    return whole(found) if isinstance(found, pa.ChunkedArray) else found
 
 
 def whole(column: pa.ChunkedArray) -> pa.Array:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
 from features.lake import Lake
 from features.progress import track
+from features.roster import texts
 from features.tags import UNDETERMINED, Tags, tags
 from features.watch import OBSERVED
 
@@ -106,11 +106,11 @@ def _judged(
     held: dict[str, np.ndarray] = {}
     columns = {**columns, "observed": OBSERVED}
     parts = lake.parts(columns, len(patients), len(patients) * len(rules.plan.spec.names))
-    buckets = lake.buckets(columns, pa.array(patients, pa.string()), parts)
+    buckets = lake.buckets(columns, texts(patients), parts)
     for _, places, tables in track(buckets, "profile", total=parts):
         if not len(places):
             continue
-        ready, facts = rules.ready(tables, pa.array(patients[places], pa.string()), contents)
+        ready, facts = rules.ready(tables, texts(patients[places]), contents)
         when = np.full(len(places), at, np.int64)
         read = rules.columns(ready, facts, np.arange(len(places)), when)
         group = rules.judged(read, rules.names(None), len(places))[by]

@@ -13,7 +13,7 @@ import pytest
 
 import features
 from features.__main__ import main
-from features.build import write
+from features.build import vectors, write
 from features.errors import InputError
 from features.group import FeatureGroup
 from features.history import Selection
@@ -90,6 +90,22 @@ def test_another_lake_or_landmark_is_computed_anew(lake: Path) -> None:
     pq.write_table(drawn("encounters", "patient_id | time | fee\na | 2024-03-09 | 7"), lake / "encounters/2.parquet")
     assert features.build(lake, marks, GROUPS)["n"].tolist() == [3]
     assert features.build(lake, landmarks(("a", "2024-03-05")), GROUPS)["n"].tolist() == [2]
+
+
+def test_many_landmarks_of_long_ids(lake: Path, tmp_path: Path) -> None:
+    """More texts than arrow puts in one piece: 64 MiB of NumPy's."""
+    many = 270_000
+    ids, at = (
+        np.array(["a", "b", *["n" * 64] * (many - 2)]),
+        np.full(many, int(pd.Timestamp("2024-04-01", tz="UTC").value // 1000)),
+    )
+    found = vectors(Lake(lake), compile_plan(tuple(GROUPS)), ids, at)
+    assert found[:3, 0].tolist() == [2, 1, 0] and not found[3:, 0].any()
+    frame = pd.DataFrame(found, columns=list(compile_plan(tuple(GROUPS)).spec.names))
+    frame.insert(0, "patient_id", ids)
+    frame.insert(1, "at", pd.to_datetime(at, unit="us", utc=True))
+    write(frame, compile_plan(tuple(GROUPS)), tmp_path / "many.parquet")
+    assert pq.read_metadata(tmp_path / "many.parquet").num_rows == many
 
 
 @pytest.mark.parametrize(

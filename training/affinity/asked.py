@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from features.canonical import empty, spelled
 from features.lake import Lake
+from features.roster import texts
 from training.affinity.fatigue import tired
 from training.affinity.lists import ASKED
 from training.affinity.readers import CODED, YEAR, coded
@@ -54,7 +55,7 @@ class Asked:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield them as batches of ASKED, nothing kept from one to the next."""
-        names = pa.array(self.patients, pa.string())
+        names = texts(self.patients)
         for _, places, tables in self.lake.buckets(_COLUMNS, names, self.number):
             yield self._batch(names.take(pa.array(places)), tables)
 
