@@ -32,6 +32,7 @@ from training.task import Task
 
 if TYPE_CHECKING:
     from serving.desk import Desk
+    from serving.listed import Listed
 
 Found = TypeVar("Found")
 
@@ -83,8 +84,8 @@ def decide(
     return record(desk, [draft for drafts in drafted for draft in drafts], answered)
 
 
-def record(desk: Desk, drafts: Sequence[Draft], finish: Callable[[Appender], Found]) -> Future[Found]:
-    """Hand drafts to the ledger together with whatever ``finish`` does in their transaction; then count them."""
+def record(desk: Desk, drafts: Sequence[Draft | Listed], finish: Callable[[Appender], Found]) -> Future[Found]:
+    """Hand drafts, or lists, to the ledger with whatever ``finish`` does in their transaction; then count them."""
 
     def work(appender: Appender) -> Found:
         for draft in drafts:
@@ -97,7 +98,7 @@ def record(desk: Desk, drafts: Sequence[Draft], finish: Callable[[Appender], Fou
     def count(handed: Future[Found]) -> None:
         if handed.exception() is None:
             for draft in drafts:
-                metrics.decisions(draft.answer["task"], draft.header["outcome"]).inc()
+                metrics.decisions(draft.header["task"], draft.header["outcome"]).inc()
 
     handed = desk.hand(work)
     handed.add_done_callback(count)

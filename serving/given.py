@@ -34,6 +34,8 @@ class Given:
         the seed of the exploring slot.
     recalled
         What a record kept, where popularity cannot be made again.
+    epoch
+        That of the patient's consents from before they were read; None where nothing is to be recorded.
     """
 
     question: Question
@@ -50,3 +52,4 @@ class Given:
     fronted: Callable[[], Fronted] | None = None
     seed: int = 0
     recalled: Recalled | None = None
+    epoch: int | None = None

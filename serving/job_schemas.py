@@ -14,7 +14,9 @@ Ids = Annotated[list[AnyId], Field(min_length=1, max_length=MOST_IDS), AfterVali
 
 
 _OWN = {"score": ("tasks", "top", "exploratory"), "recommend": ("k", "channel", "personalised")}
-"""Fields of one kind alone; those that have no value by default but null, but for ``top``, it needs."""
+"""Fields of one kind alone."""
+_NEEDED = ("tasks", "k", "channel")
+"""Those that their kind cannot do without."""
 
 
 class JobRequest(Request):
@@ -49,7 +51,7 @@ class JobRequest(Request):
         for kind, own in _OWN.items():
             for name in own:
                 given, default = getattr(self, name), type(self).model_fields[name].default
-                if kind == self.kind and given is None and name != "top":
+                if kind == self.kind and given is None and name in _NEEDED:
                     raise PydanticCustomError("kind", "'{name}' is needed for this kind of job", {"name": name})
                 if kind != self.kind and given != default:
                     raise PydanticCustomError("kind", "'{name}' is of another kind of job", {"name": name})

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 from features import instants
-from serving import metrics
 from serving.access import Principal
 from serving.appender import Appender
 from serving.consent import Standing
@@ -20,10 +18,6 @@ from serving.models import Served
 from serving.reasons import refusal
 from training.affinity.item import Item
 
-if TYPE_CHECKING:
-    from serving.desk import Desk
-
-Found = TypeVar("Found")
 TASK = "content_affinity"
 POLICY, EVERYONE = "ranked-explore-last-1", "date-and-channel-for-everyone-2"
 """Names of what orders a list, for its log."""
@@ -51,12 +45,34 @@ class Listed:
     header
         What the ledger keeps without personal data.
     payload
-        What the ledger keeps of the person.
+        What the ledger keeps of the person; of an id that was never seen it keeps nothing.
+    given
+        What it was made of.
     """
 
     answer: dict[str, Any]
     header: dict[str, Any]
     payload: dict[str, Any]
+    given: Given
+
+    @property
+    def asker(self) -> Principal:
+        return self.given.question.principal
+
+    def record(self, appender: Appender) -> None:
+        """Append it; the answer carries the receipt from then on.
+
+        Raises
+        ------
+        Overtaken
+            The patient's consents changed since they were judged.
+        """
+        patient_id, epoch = self.payload["patient_id"], self.given.epoch
+        if patient_id is not None and epoch is not None:
+            appender.holds(patient_id, epoch)
+        self.header["subject"] = appender.reference(patient_id) if patient_id is not None else None
+        name, at = self.answer["list_id"], self.given.question.now
+        self.answer["receipt"] = appender.append("list", name, self.header, self.payload, at).as_dict()
 
     @staticmethod
     def of(
@@ -126,54 +142,7 @@ class Listed:
             "refused": answer.get("refused"),
             "probability": None,
         }
-        return Listed(answer, header, payload)
-
-
-def record(
-    desk: Desk,
-    principal: Principal,
-    drawn: Sequence[tuple[int, Listed]],
-    now: int,
-    finish: Callable[[list[dict[str, Any]], Appender], Found],
-) -> Future[Found]:
-    """Hand lists to the ledger, in one transaction.
-
-    Parameters
-    ----------
-    drawn
-        Each with the epoch of the patient's consents from before it was made.
-    finish
-        Called inside the transaction with the answers (receipts filled in) and its appender.
-
-    Returns
-    -------
-    Future
-        What ``finish`` returned, once it is durable; it fails as that of `serving.decide.decide` does.
-    """
-
-    def work(appender: Appender) -> Found:
-        told = []
-        for epoch, listed in drawn:
-            patient_id = listed.payload["patient_id"]
-            listed.header["subject"] = None
-            if patient_id is not None:
-                appender.holds(patient_id, epoch)
-                listed.header["subject"] = appender.reference(patient_id)
-            receipt = appender.append("list", listed.answer["list_id"], listed.header, listed.payload, now)
-            told.append({**listed.answer, "receipt": receipt.as_dict()})
-        met = {listed.header["subject"] for _, listed in drawn} - {None}
-        if met:
-            desk.watchman.meet(appender, principal, met)
-        return finish(told, appender)
-
-    def count(handed: Future[Found]) -> None:
-        if handed.exception() is None:
-            for _, listed in drawn:
-                metrics.decisions(TASK, listed.header["outcome"]).inc()
-
-    handed = desk.ledger.hand(work)
-    handed.add_done_callback(count)
-    return handed
+        return Listed(answer, header, payload, given)
 
 
 def shown(

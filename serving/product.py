@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from serving import listings, scores
 from serving.access import Principal
-from serving.decide import decide, known_patient
+from serving.decide import decide, known_patient, record
 from serving.job_schemas import JobRequest
-from serving.listed import TASK, record
+from serving.listed import TASK
 from serving.question import Question
 from serving.recommend import check, for_all, for_one
 
@@ -79,17 +79,18 @@ def _listed(desk: Desk, principal: Principal, asked: JobRequest, ids: list[str],
     """Make lists of now: popularity and ages would grow old over a long job."""
     assert asked.k is not None and asked.channel is not None
     check(desk, asked.purpose, personalised=asked.personalised)
-    now, drawn = desk.clock.now(), []
+    make, now = for_one if asked.personalised else for_all, desk.clock.now()
+    drawn = []
     for patient_id in ids:
-        known, epoch = known_patient(desk, patient_id), desk.ledger.epoch(patient_id)
+        known = known_patient(desk, patient_id)
         question = Question(patient_id, (TASK,), asked.purpose, now, now, principal, known=known)
-        make = for_one if asked.personalised else for_all
-        drawn.append((epoch, make(desk, question, asked.k, asked.channel)))
+        drawn.append(make(desk, question, asked.k, asked.channel))
 
-    def made(answers: list[dict[str, Any]], _appender: object) -> Portion:
+    def made(_appender: object) -> Portion:
+        answers = [listed.answer for listed in drawn]
         return Portion(list(listings.rows(answers)), _codes(answers))
 
-    return record(desk, principal, drawn, now, made)
+    return record(desk, drawn, made)
 
 
 def _codes(answers: Iterable[Mapping[str, Any]]) -> list[str | None]:

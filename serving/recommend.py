@@ -105,7 +105,7 @@ def ranked(given: Given, consent: Standing, found: Ranked, fronted: Mapping[str,
 def _read(desk: Desk, question: Question, k: int, channel: str, *, personalised: bool) -> Given:
     """Read what a list is made from, as it stands now."""
     assert question.patient_id is not None
-    upto, models = desk.store.last_seq(), desk.models
+    epoch, upto, models = desk.ledger.epoch(question.patient_id), desk.store.last_seq(), desk.models
     items, contents_seq = desk.catalogue.stands()
 
     def fronted() -> Fronted:
@@ -125,6 +125,7 @@ def _read(desk: Desk, question: Question, k: int, channel: str, *, personalised:
         models if personalised else None,
         fronted if personalised else None,
         secrets.randbits(63) if personalised else 0,
+        epoch=epoch,
     )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
 from serving.appender import Appender
-from serving.decide import known_patient
-from serving.listed import TASK, record
+from serving.decide import known_patient, record
+from serving.listed import TASK
 from serving.once import Once
 from serving.problem import Problem
 from serving.question import Question
@@ -39,15 +39,14 @@ def _list(desk: Desk, question: Question, asked: RecommendRequest, once: Once) -
     earlier = once.earlier()
     if earlier is not None:
         return earlier
-    epoch = desk.ledger.epoch(asked.patient_id)
     listed = (for_one if asked.personalised else for_all)(desk, question, asked.k, asked.channel)
 
-    def finish(told: list[dict[str, Any]], appender: Appender) -> bytes:
-        body = packed(told[0])
+    def finish(appender: Appender) -> bytes:
+        body = packed(listed.answer)
         once.keep(appender, body)
         return body
 
-    return record(desk, question.principal, [(epoch, listed)], question.now, finish)
+    return record(desk, [listed], finish)
 
 
 ROUTES = (

@@ -15,7 +15,6 @@ import pytest
 from starlette.testclient import TestClient
 
 from serving import jobs
-from serving.access import KEYS, write_private
 from serving.api import application
 from serving.clock import Clock
 from serving.desk import Desk
@@ -23,7 +22,7 @@ from serving.job_schemas import JobRequest
 from serving.listed import TASK
 from serving.models import Models
 from tests.service.conftest import CLOCK, Hospital, build
-from tests.service.inside import digest_of
+from tests.service.inside import keyed
 from tests.service.test_jobs import ASKED, LISTS, finished
 
 pytestmark = pytest.mark.slow
@@ -41,14 +40,13 @@ def opened(hospital: Hospital, who: str = "outreach", **settings: Any) -> tuple[
     return TestClient(application(desk), headers={"X-API-Key": hospital.keys[who]}), desk
 
 
-def keyed(hospital: Hospital, name: str, **changes: Any) -> Hospital:
-    """Give the hospital one more key, like that of outreach but for some changes."""
-    file = hospital.home / KEYS
-    rows = orjson.loads(file.read_bytes())["keys"]
-    key = f"{name}-{'k' * 40}"
-    like = next(row for row in rows if row["name"] == "outreach")
-    write_private(file, orjson.dumps({"keys": [*rows, {**like, "name": name, "sha256": digest_of(key), **changes}]}))
-    return Hospital(hospital.home, {**hospital.keys, name: key})
+def until(status: str, look: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return where a job stands once it is there."""
+    for _ in range(600):
+        if (job := look())["status"] == status:
+            return job
+        time.sleep(0.05)
+    raise AssertionError(job)
 
 
 def read(client: TestClient, job: dict[str, Any]) -> list[dict[str, Any]]:
@@ -81,11 +79,7 @@ def test_nobody_is_missed_where_an_erasure_falls_into_a_stop(hospital: Hospital,
     with client:
         gone = client.delete(f"/v1/patients/{first}", headers=hospital.headers("compliance"))
         assert gone.status_code == 200, gone.text
-        for _ in range(600):
-            job = client.get(place).json()
-            if job["status"] == "done":
-                break
-            time.sleep(0.05)
+        job = until("done", lambda: dict(client.get(place).json()))
         lines = read(client, job)
     assert job["done"] == job["patients"] == len(everybody)
     assert everybody - {first} <= {line["patient_id"] for line in lines} and first not in str(lines)
@@ -122,11 +116,8 @@ def test_a_quota_that_is_passed_ends_the_job(hospital: Hospital, asked: dict[str
     client, desk = opened(hospital, "limited")
     with client:
         answer = client.post("/v1/jobs", json=asked)
-        for _ in range(600):
-            (told,) = [orjson.loads(file.read_bytes()) for file in (hospital.home / "jobs").glob("*/job.json")]
-            if told["status"] == "failed":
-                break
-            time.sleep(0.05)
+        (file,) = (hospital.home / "jobs").glob("*/job.json")
+        told = until("failed", lambda: dict(orjson.loads(file.read_bytes())))
         assert (answer.status_code, told["status"], told["error"], told["files"]) == (
             202,
             "failed",
@@ -153,11 +144,7 @@ def test_a_frozen_key_and_a_model_that_is_gone_end_the_job(hospital: Hospital) -
     with client:
         for added, error in ((without_a_model, "unknown_task"), (frozen, "frozen")):
             job = client.portal.call(desk.run, added)  # type: ignore[union-attr]
-            for _ in range(600):
-                told = desk.jobs.job(principal, job["job_id"])
-                if told["status"] == "failed":
-                    break
-                time.sleep(0.05)
+            told = until("failed", lambda name=job["job_id"]: desk.jobs.job(principal, name))
             assert (told["status"], told["error"]) == ("failed", error)
 
 

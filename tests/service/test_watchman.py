@@ -9,16 +9,15 @@ from datetime import datetime
 from typing import Any
 
 import httpx
-import orjson
 import pytest
 
 from features.params import general
-from serving.access import KEYS, ROLES, write_private
+from serving.access import ROLES
 from serving.api import ROUTES
 from serving.gate import OPEN, SIGN_IN
 from serving.route import FORM, Route
 from tests.service.conftest import Hospital
-from tests.service.inside import ASKED, PURPOSES, Inside, digest_of, made, served
+from tests.service.inside import ASKED, PURPOSES, Inside, keyed, made, served
 
 WHO = ("outreach", "compliance", "scientist", "cardiology", "urology", "admin")
 ROLE = {"scientist": "data_scientist", "cardiology": "clinician", "urology": "clinician"}
@@ -41,17 +40,6 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Hospital:
 def inside(hospital: Hospital) -> Iterator[Inside]:
     with served(hospital) as found:
         yield found
-
-
-def _fresh(hospital: Hospital, name: str, **quotas: Any) -> Hospital:
-    """Return a hospital in which one more key, of outreach, has quotas of its own."""
-    file = hospital.home / KEYS
-    rows = orjson.loads(file.read_bytes())["keys"]
-    key, like = f"{name}-{'k' * 40}", quotas.pop("like", "outreach")
-    base = next(row for row in rows if row["name"] == like)
-    rows.append({**base, "name": name, "sha256": digest_of(key), **quotas})
-    write_private(file, orjson.dumps({"keys": rows}))
-    return Hospital(hospital.home, {**hospital.keys, name: key})
 
 
 def test_roles_hold_no_scope_that_they_must_never_have() -> None:
@@ -117,7 +105,7 @@ def test_me_tells_role_purposes_and_quotas(inside: Inside) -> None:
 
 
 def test_answers_carry_rate_limit_headers(inside: Inside, hospital: Hospital) -> None:
-    more = _fresh(hospital, "limited", patients_10min=5, patients_day=9)
+    more = keyed(hospital, "limited", patients_10min=5, patients_day=9)
     with served(more) as found:
         left = []
         for patient_id in ("ok-1", "ok-2", "ok-2", "ok-3"):
@@ -129,7 +117,7 @@ def test_answers_carry_rate_limit_headers(inside: Inside, hospital: Hospital) ->
 
 
 def test_more_patients_than_declared_freeze_the_key_on_every_worker(hospital: Hospital) -> None:
-    more = _fresh(hospital, "scraper", patients_10min=2)
+    more = keyed(hospital, "scraper", patients_10min=2)
     with served(more) as one, served(more) as other:
         for patient_id, found in (("ok-1", one), ("ok-2", other), ("ok-1", one)):
             found.score("scraper", patient_id=patient_id)
@@ -160,7 +148,7 @@ def test_a_batch_within_the_quota_is_normal(inside: Inside) -> None:
 
 
 def test_denials_are_recorded_and_too_many_freeze(hospital: Hospital) -> None:
-    more = _fresh(hospital, "prober")
+    more = keyed(hospital, "prober")
     with served(more) as found:
         most = found.desk.settings.watch.denials_10min
         statuses = set()
@@ -173,7 +161,7 @@ def test_denials_are_recorded_and_too_many_freeze(hospital: Hospital) -> None:
 
 
 def test_guessing_ids_freezes(hospital: Hospital) -> None:
-    more = _fresh(hospital, "guesser")
+    more = keyed(hospital, "guesser")
     with served(more) as found:
         found.desk.watchman._rules = found.desk.settings.watch.model_copy(update={"misses_10min": 5})
         codes = [
@@ -186,7 +174,7 @@ def test_guessing_ids_freezes(hospital: Hospital) -> None:
 def test_out_of_hours_freezes(hospital: Hospital) -> None:
     hour = datetime.now(general().zone).hour
     asleep = [(hour + 2) % 24, (hour + 2) % 24 + 1]
-    more = _fresh(hospital, "night", hours=asleep)
+    more = keyed(hospital, "night", hours=asleep)
     with served(more) as found:
         answer = found.client.post("/v1/score", json=ASKED, headers=found.as_("night"))
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "frozen")
@@ -194,7 +182,7 @@ def test_out_of_hours_freezes(hospital: Hospital) -> None:
 
 
 def test_reading_counts_patients_too(hospital: Hospital) -> None:
-    more = _fresh(hospital, "reader", like="compliance", patients_10min=1)
+    more = keyed(hospital, "reader", like="compliance", patients_10min=1)
     with served(more) as found:
         ids = [found.score(patient_id=patient_id)["decision_id"] for patient_id in ("ok-1", "ok-2")]
         answers: list[httpx.Response] = [
@@ -205,7 +193,7 @@ def test_reading_counts_patients_too(hospital: Hospital) -> None:
 
 
 def test_lists_count_patients_too(hospital: Hospital) -> None:
-    more = _fresh(hospital, "lister", patients_10min=1)
+    more = keyed(hospital, "lister", patients_10min=1)
     with served(more) as found:
         body = {"k": 1, "channel": "app", "purpose": "health_education", "personalised": False}
         answers: list[httpx.Response] = [

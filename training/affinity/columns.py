@@ -10,7 +10,7 @@ from numba import njit, types
 
 from features.instants import DAY
 from training.affinity import similarity
-from training.affinity.gathered import Gathered
+from training.affinity.gathered import PLACES, REAL, Gathered
 from training.affinity.person import Person
 from training.affinity.stage import PLAIN, Stage
 from training.affinity.touches import HOUR
@@ -112,21 +112,23 @@ class Sight:
         return tuple(similarity.scores(each, self.person.history) for each in self.stage.followed)
 
     @functools.cached_property
+    def profile(self) -> np.ndarray:
+        """(words,) mean TF-IDF row of the history."""
+        return self._profile(self.person.history)
+
+    @functools.cached_property
     def near(self) -> np.ndarray:
-        """(items,) cosine of each item's text with that of the history."""
-        words, length = self._read(self.person.history[-100:])
-        said = np.flatnonzero(words)
-        return Gathered(self.stage.by_word, said).total(words[said] / length)
+        """(items,) cosine of each item's text with the profile."""
+        said = np.flatnonzero(self.profile)
+        return Gathered(self.stage.by_word, said).total(self.profile[said])
 
-    def worded_like_latest(self, candidates: np.ndarray) -> np.ndarray:
-        """Return (n,) the cosine of each candidate's text with that of the latest items."""
-        words, length = self._read(self.person.history[-RECENT:])
-        return Gathered(self.stage.text, candidates).dot(words / length)
+    @functools.cached_property
+    def latest(self) -> np.ndarray:
+        return self._profile(self.person.history[-RECENT:])
 
-    def _read(self, history: np.ndarray) -> tuple[np.ndarray, float]:
-        """Return (words,) the sum of some items' TF-IDF rows, and its length."""
-        words = Gathered(self.stage.text, history).total()
-        return words, max(float(np.sqrt((words**2).sum())), 1e-12)  # not by BLAS, whose bits depend on the processor
+    def _profile(self, history: np.ndarray) -> np.ndarray:
+        found = Gathered(self.stage.text, history[-100:]).total()
+        return found / max(np.sqrt((found**2).sum()), 1e-12)
 
     @functools.cached_property
     def held(self) -> np.ndarray:
@@ -194,11 +196,12 @@ def _put_topic(put: Put, sight: Sight, candidates: np.ndarray) -> None:
     if not len(history):
         return
     if catalogue.words.nnz:
+        text = Gathered(stage.text, candidates)
         worded = catalogue.worded[candidates]
         near = sight.near[candidates]
         put("text", np.where(worded, near, np.nan))
         put("text_rank", np.where(worded, ranked(near), np.nan))
-        put("text_recent", np.where(worded, sight.worded_like_latest(candidates), np.nan))
+        put("text_recent", np.where(worded, text.dot(sight.latest), np.nan))
     if catalogue.topic_names:
         read = Gathered(catalogue.topics, history).total(1 / len(history))
         about = Gathered(catalogue.topics, candidates)
@@ -249,8 +252,7 @@ def _preference(
     return count, np.log(ratio)
 
 
-_PLACES, _SHARES = types.Array(types.int64, 1, "C", readonly=True), types.Array(types.float64, 1, "C", readonly=True)
-_PREFER = types.void(_PLACES, _SHARES, _PLACES, _PLACES, types.float64[::1], types.float64[::1])
+_PREFER = types.void(PLACES, REAL, PLACES, PLACES, types.float64[::1], types.float64[::1])
 
 
 @njit(_PREFER, cache=True, nogil=True)

@@ -17,19 +17,20 @@ def _given(kind: types.Type, dimensions: int = 1) -> types.Array:
     return types.Array(kind, dimensions, "C", readonly=True)
 
 
-_REAL, _PLACES = _given(types.float64), _given(types.int64)
+REAL, PLACES = _given(types.float64), _given(types.int64)
+"""Arrays that a kernel reads."""
 _WIDTHS = (_given(types.uint32), _given(types.uint64))
 """scipy counts in 32 bits where they suffice. Read without a sign, a place need not be asked whether it is below 0."""
 
 
-@njit([types.void(w, w, _REAL, _PLACES, _REAL, types.float64[::1]) for w in _WIDTHS], cache=True, nogil=True)
+@njit([types.void(w, w, REAL, PLACES, REAL, types.float64[::1]) for w in _WIDTHS], cache=True, nogil=True)
 def _total(starts, columns, values, rows, weight, out):
     for place in range(len(rows)):
         for at in range(starts[rows[place]], starts[rows[place] + 1]):
             out[columns[at]] += weight[place] * values[at]
 
 
-@njit([types.void(w, w, _REAL, _PLACES, _REAL, types.float64[::1]) for w in _WIDTHS], cache=True, nogil=True)
+@njit([types.void(w, w, REAL, PLACES, REAL, types.float64[::1]) for w in _WIDTHS], cache=True, nogil=True)
 def _dot(starts, columns, values, rows, vector, out):
     for place in range(len(rows)):
         total = 0.0
@@ -38,14 +39,14 @@ def _dot(starts, columns, values, rows, vector, out):
         out[place] = total
 
 
-@njit([types.void(w, w, _PLACES, types.boolean[::1]) for w in _WIDTHS], cache=True, nogil=True)
+@njit([types.void(w, w, PLACES, types.boolean[::1]) for w in _WIDTHS], cache=True, nogil=True)
 def _mark(starts, columns, rows, out):
     for row in rows:
         for at in range(starts[row], starts[row + 1]):
             out[columns[at]] = True
 
 
-@njit([types.int64(w, w, _PLACES, types.int64[::1]) for w in _WIDTHS], cache=True, nogil=True)
+@njit([types.int64(w, w, PLACES, types.int64[::1]) for w in _WIDTHS], cache=True, nogil=True)
 def _number(starts, columns, rows, place):
     """Number the columns that occur, in order of their first; ``place`` is -1 before, and elsewhere after."""
     count = 0
@@ -57,7 +58,7 @@ def _number(starts, columns, rows, place):
     return count
 
 
-@njit([types.void(w, w, _REAL, _PLACES, _PLACES, types.float64[:, ::1]) for w in _WIDTHS], cache=True, nogil=True)
+@njit([types.void(w, w, REAL, PLACES, PLACES, types.float64[:, ::1]) for w in _WIDTHS], cache=True, nogil=True)
 def _dense(starts, columns, values, rows, place, out):
     for row in range(len(rows)):
         for at in range(starts[rows[row]], starts[rows[row] + 1]):

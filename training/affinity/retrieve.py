@@ -39,10 +39,7 @@ def retrieve(sight: Sight, allowed: np.ndarray, values: AffinityValues) -> np.nd
         about = Gathered(stage.catalogue.by_topic, np.flatnonzero(sight.held)).marked()
         chosen[_leading(weekly, allowed & about, quota.clinical)] = True
     if sight.segments:
-        first, *others = (stage.segments.items[0, each] for each in sight.segments)
-        alike = first.astype(np.float64)
-        for each in others:
-            alike += each
+        alike = stage.segments.items[0, sight.segments].sum(axis=0, dtype=np.float64)
         chosen[_best(alike, allowed, quota.segment)] = True
     missing = quota.least - int(chosen.sum())
     if missing > 0:

@@ -197,7 +197,7 @@ class Gate:
             for name in item.contraindications:
                 barred.setdefault(name, []).append(place)
         self._barred = {name: np.array(places, dtype=np.int64) for name, places in barred.items()}
-        self._kept = -1, _Span(np.empty(0, np.int8), self._sensitive, {}, self._aged, self._ages)
+        self._kept: tuple[int, _Span] | None = None
 
     def verdict(self, reader: Reader, at: int) -> np.ndarray:
         """Return (items,) -1 where the person may see an item, else the place of the reason in REASONS."""
@@ -216,22 +216,22 @@ class Gate:
     def _span(self, at: int) -> _Span:
         """Return what holds for everybody; between two edges it stays the same."""
         number = int(np.searchsorted(self._edges, at, side="right"))
-        kept, span = self._kept
-        if kept != number:
-            holds: dict[Reason, np.ndarray] = {
-                "not_published": self._published > at,
-                "not_reviewed": ~self._reviewed,
-                "expired": self._expires <= at,
-                "wording": ~self._worded,
-            }
-            unfit = np.full(len(self._published), -1, dtype=np.int8)
-            for reason, where in reversed(holds.items()):
-                unfit[where] = REASONS.index(reason)
-            fit = unfit < 0
-            barred = {name: places[fit[places]] for name, places in self._barred.items()}
-            aged = fit[self._aged]
-            span = _Span(unfit, self._sensitive[fit[self._sensitive]], barred, self._aged[aged], self._ages[aged])
-            self._kept = number, span
+        if self._kept is not None and self._kept[0] == number:
+            return self._kept[1]
+        holds: dict[Reason, np.ndarray] = {
+            "not_published": self._published > at,
+            "not_reviewed": ~self._reviewed,
+            "expired": self._expires <= at,
+            "wording": ~self._worded,
+        }
+        unfit = np.full(len(self._published), -1, dtype=np.int8)
+        for reason, where in reversed(holds.items()):
+            unfit[where] = REASONS.index(reason)
+        fit = unfit < 0
+        barred = {name: places[fit[places]] for name, places in self._barred.items()}
+        aged = fit[self._aged]
+        span = _Span(unfit, self._sensitive[fit[self._sensitive]], barred, self._aged[aged], self._ages[aged])
+        self._kept = number, span
         return span
 
 
