@@ -73,7 +73,7 @@ def weights(days: np.ndarray, ended: np.ndarray, least_followed: float) -> Weigh
         G is truncated from below at this, so that no landmark stands for too many.
     """
     lost = ended == Ended.LOST
-    times, survival = _kept(days, lost)
+    times, survival = _kept(days, ended)
     before = np.where(ended == Ended.FOLLOWED, "right", "left")
     place = np.where(
         before == "right", np.searchsorted(times, days, side="right"), np.searchsorted(times, days, side="left")
@@ -124,15 +124,17 @@ def observed_risk(days: np.ndarray, ended: np.ndarray) -> Measure:
     return measure
 
 
-def _kept(days: np.ndarray, lost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _kept(days: np.ndarray, ended: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the times of losses, ascending, and G after none, one, two ... of them.
 
-    At a tie what happened comes first: whoever had an event at t is not at risk of a loss at t.
+    At a tie what happened comes first: whoever had an event at t is not at risk of a loss at t, whoever is
+    followed to t is.
     """
-    times, count = np.unique(days[lost], return_counts=True)
+    times, count = np.unique(days[ended == Ended.LOST], return_counts=True)
     later = len(days) - np.searchsorted(np.sort(days), times, side="right")
-    at_risk = later + count
-    return times, np.r_[1.0, np.cumprod(1 - count / at_risk)]
+    to = np.sort(days[ended == Ended.FOLLOWED])
+    ending = np.searchsorted(to, times, side="right") - np.searchsorted(to, times, side="left")
+    return times, np.r_[1.0, np.cumprod(1 - count / (later + ending + count))]
 
 
 def _least(weight: np.ndarray) -> float:

@@ -25,6 +25,26 @@ def test_an_event_at_the_instant_of_a_loss_comes_first():
     assert found.weight == pytest.approx([1, 0, 2])
 
 
+def test_who_is_followed_to_the_horizon_is_at_risk_of_a_loss_there():
+    """A date without a time of day falls on the horizon itself: one lost there must not empty the risk set."""
+    days = np.r_[np.full(300, 5.0), np.full(700, 10.0)]
+    ended = np.r_[np.full(300, EVENT), LOST, np.full(699, FOLLOWED)]
+    found = weights(days, ended, 0.1)
+    assert found.weight[-1] == pytest.approx(700 / 699) and found.clipped == 0
+    assert found.weight.sum() == pytest.approx(1000)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_weighted_risk_is_aalen_and_johansens_whatever_the_ties(seed):
+    rng = np.random.default_rng(seed)
+    ended = rng.choice([FOLLOWED, EVENT, DEATH, LOST], 200, p=[0.4, 0.3, 0.1, 0.2])
+    days = np.where(ended == FOLLOWED, 6.0, rng.integers(1, 7, 200))
+    found = weights(days, ended, 1e-6).weight
+    assert found.sum() == pytest.approx(200)
+    risk = observed_risk(days, ended)(np.ones((1, 200)))[0]
+    assert found @ (ended == EVENT) / 200 == pytest.approx(risk)
+
+
 def test_nobody_lost_weighs_one_and_much_lost_is_truncated_and_counted():
     days = np.array([3.0, 10, 10])
     assert weights(days, np.array([EVENT, FOLLOWED, FOLLOWED]), 0.1).weight.tolist() == [1, 1, 1]
