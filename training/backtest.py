@@ -34,7 +34,7 @@ from training.mistakes import check
 from training.models import logistic
 from training.models.choice import Candidate, choose, out_of_fold
 from training.models.values import model_values
-from training.outcome import FollowedOutcome
+from training.outcome import FollowedOutcome, labels
 from training.permission import without_consent
 from training.plain import plain, text
 from training.sample_size import MIN_EVENTS
@@ -228,7 +228,7 @@ class _Walk:
         followed = Followup(lake, rows.patient_id[closed], rows.at[closed])
         outcome = self.task.outcome
         assert isinstance(outcome, FollowedOutcome)
-        found = outcome.label(followed, log, self.task.horizon_days, self.task.time.washout_days)
+        found = labels(outcome, followed, log, self.task.horizon_days, self.task.time.washout_days)
         there = ~np.isnan(found.y)
         weighed = weights(found.days[there], found.ended[there], self.split.least_followed).weight
         label[closed[there]] = np.where(weighed > 0, found.y[there], np.nan)

@@ -103,11 +103,15 @@ class Followup:
 
         ``where`` filters by equality or membership of a column.
         """
-        events = self._events(table, tuple(where))
+        return self._next(*self._placed(self._where(table, **where)))
+
+    def _where(self, table: str, *columns: str, **where: str | tuple[str, ...]) -> pa.Table:
+        """Return the events of a table whose columns equal, or are among, the values given."""
+        events = self._events(table, (*where, *columns))
         for name, wanted in where.items():
             options = pa.array([wanted] if isinstance(wanted, str) else list(wanted))
             events = events.filter(pc.is_in(events[name], value_set=options))
-        return self._next(*self._placed(events))
+        return events
 
     def features(self, own: tuple[FeatureGroup | Derived, ...], names: tuple[str, ...]) -> np.ndarray:
         """Return (n, names) features as known at the landmarks, of the catalogue and of further groups."""
@@ -119,10 +123,7 @@ class Followup:
 
     def median_gap(self, table: str, days: int, **where: str) -> np.ndarray:
         """Return the median time between days with an event, over so many days up to a landmark; NaN below two."""
-        events = self._events(table, tuple(where))
-        for name, wanted in where.items():
-            events = events.filter(pc.equal(events[name], wanted))
-        place, moment = self._placed(events)
+        place, moment = self._placed(self._where(table, **where))
         day = np.unique(np.stack([place, moment // DAY]), axis=1)
         (names, row), out = self._patients, np.full(len(self.at), np.nan)
         begins = np.searchsorted(day[0], np.arange(len(names) + 1))
@@ -136,6 +137,26 @@ class Followup:
     def next_loss(self) -> np.ndarray:
         """Return when follow-up is lost after each landmark: transferred, moved, opted out."""
         return self.next_after("status_changes", kind=LOSSES)
+
+    def gone(self) -> np.ndarray:
+        """Return where a patient had died by the landmark, or left and not come back, whenever that became known."""
+        left, back = (self._latest(*self._placed(self._where("status_changes", kind=each))) for each in (LOSSES, "back"))
+        return (self.death() <= self.at) | (left > back)
+
+    def discharge(self) -> np.ndarray:
+        """Return the latest discharge that was known at each landmark, or -NEVER."""
+        since = self.features((), ("stay_end_days_since",))[:, 0]
+        there = ~np.isnan(since)
+        return np.where(there, self.at - np.rint(np.where(there, since, 0.0) * DAY).astype(np.int64), -NEVER)
+
+    def stay_after(self, moment: np.ndarray) -> np.ndarray:
+        """Return the first start of a stay in hospital strictly after a moment of each landmark's own, or NEVER."""
+        stays = self._where("encounters", kind="inpatient", status=("finished", "in_progress"))
+        return self._next(*self._placed(stays), moment)
+
+    def among(self, rows: np.ndarray) -> Followup:
+        """Return the follow-up of some of the landmarks, given as an (n,) mask."""
+        return Followup(self.lake, self.patient_id[rows], self.at[rows])
 
     def clock(self, moment: np.ndarray) -> np.ndarray:
         """Return the days from each landmark to a moment of its own, those in hospital not counted; NEVER is inf.
@@ -194,10 +215,15 @@ class Followup:
         np.minimum.at(earliest, place, moment)
         return earliest[row]
 
-    def _next(self, place: np.ndarray, moment: np.ndarray) -> np.ndarray:
+    def _latest(self, place: np.ndarray, moment: np.ndarray) -> np.ndarray:
+        """Return the last moment at or before each landmark, or -NEVER."""
+        return -self._next(place, -moment, -self.at - 1)
+
+    def _next(self, place: np.ndarray, moment: np.ndarray, after: np.ndarray | None = None) -> np.ndarray:
+        """Return the first moment strictly after each landmark, or after an instant of its own, or NEVER."""
         _, row = self._patients
         patient = np.concatenate([place, row])
-        time = np.concatenate([moment, self.at])
+        time = np.concatenate([moment, self.at if after is None else after])
         asked = np.r_[np.zeros(len(place), dtype=bool), np.ones(len(row), dtype=bool)]
         order = np.lexsort((asked, time, patient))
         position = np.where(asked[order], len(order), np.arange(len(order)))

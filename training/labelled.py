@@ -20,7 +20,7 @@ from training.followup import Followup
 from training.landmarks import landmarks
 from training.mistakes import check, constant, empty, once, tables_lacking, varying
 from training.models.values import model_values
-from training.outcome import FollowedOutcome
+from training.outcome import FollowedOutcome, labels
 from training.permission import without_consent
 from training.rounds import Rounds
 from training.split import Split, SplitValues, draw, split
@@ -56,7 +56,7 @@ class Labelled:
     parts
         Train and test.
     eligible
-        How many patients of the whole hospital are eligible at a landmark, on average.
+        How many landmarks of the whole hospital are eligible in a month, on average.
     log
         Who was left out.
     beside
@@ -198,8 +198,10 @@ def labelled(
     patient_id, at = patient_id[kept], at[kept]
     if not len(patient_id):
         raise empty(task, attrition, tables_lacking(task, declared, lake))
-    eligible = len(patient_id) / len(moments) / sample
-    found = task.outcome.label(Followup(lake, patient_id, at), attrition, task.horizon_days, task.time.washout_days)
+    months = np.ptp(moments) / (30 * DAY) if task.landmarks == "discharges" else len(moments)
+    eligible = len(patient_id) / max(1.0, months) / sample
+    follow = Followup(lake, patient_id, at)
+    found = labels(task.outcome, follow, attrition, task.horizon_days, task.time.washout_days)
     known = ~np.isnan(found.y)
     patient_id, at, y, days, ended = (each[known] for each in (patient_id, at, found.y, found.days, found.ended))
     if not len(y):

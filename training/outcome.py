@@ -53,6 +53,23 @@ class FollowedOutcome(Outcome, Protocol):
         """Label the landmarks of a follow-up, every row left out written into the attrition."""
 
 
+def labels(
+    outcome: FollowedOutcome, follow: Followup, attrition: Attrition, horizon_days: int, washout_days: int
+) -> Labels:
+    """Label the landmarks of a follow-up by an outcome.
+
+    Who had died or left by the landmark, though the hospital did not know it yet, cannot be followed and is left out.
+    """
+    here = ~follow.gone()
+    if here.all():
+        return outcome.label(follow, attrition, horizon_days, washout_days)
+    attrition.drop("had died or left by then, recorded later", follow.patient_id, ~here, here)
+    found = outcome.label(follow.among(here), attrition, horizon_days, washout_days)
+    y, days, ended = np.full(len(here), np.nan), np.zeros(len(here)), np.full(len(here), Ended.LOST)
+    y[here], days[here], ended[here] = found.y, found.days, found.ended
+    return Labels(y, days, ended)
+
+
 def silent(
     follow: Followup,
     contact: np.ndarray,
@@ -130,27 +147,35 @@ class FirstDiagnosis:
             attrition.drop("on record at the landmark already", follow.patient_id, told, ~told)
         attrition.drop("onset before the landmark, recorded after it", follow.patient_id, before & ~told, ~before)
         attrition.drop(f"onset in the washout of {washout_days} days", follow.patient_id, washed, left)
-        found = first_of(follow, onset, horizon_days)
+        found = first_of(follow, onset, follow.at + horizon_days * DAY)
         attrition.weigh(LOST, left & (found.ended == Ended.LOST))
         return Labels(np.where(left, found.y, np.nan), found.days, found.ended)
 
 
 @dataclass(frozen=True)
 class Readmission:
-    """The next stay in hospital after a discharge; death first counts as none (it competes)."""
+    """The next stay in hospital after a discharge; death first counts as none (it competes).
+
+    The time at risk runs from the discharge, which may become known later: whoever is back by then is left out.
+    """
 
     text: str = "a new stay in hospital begins within the horizon of the discharge"
 
     def label(self, follow: Followup, attrition: Attrition, horizon_days: int, washout_days: int) -> Labels:
-        stay = follow.next_after("encounters", kind="inpatient", status=("finished", "in_progress"))
-        found = first_of(follow, stay, horizon_days)
-        attrition.weigh(LOST, found.ended == Ended.LOST)
-        return found
+        discharge = follow.discharge()
+        stay, end = follow.stay_after(discharge), discharge + horizon_days * DAY
+        late = end <= follow.at
+        back = ~late & (stay <= follow.at)
+        left = ~late & ~back
+        attrition.drop("no discharge whose time at risk was still open", follow.patient_id, late, ~late)
+        attrition.drop("back in hospital before the discharge was known", follow.patient_id, back, left)
+        found = first_of(follow, stay, end)
+        attrition.weigh(LOST, left & (found.ended == Ended.LOST))
+        return Labels(np.where(left, found.y, np.nan), found.days, found.ended)
 
 
-def first_of(follow: Followup, event: np.ndarray, horizon_days: int) -> Labels:
-    """Label an event within the horizon against death, which competes, and loss, which censors."""
-    end = follow.at + horizon_days * DAY
+def first_of(follow: Followup, event: np.ndarray, end: np.ndarray) -> Labels:
+    """Label an event by the (n,) ends of the time at risk against death, which competes, and loss, which censors."""
     death, loss = follow.death(), follow.next_loss()
     happened = (event <= end) & (event <= np.minimum(death, loss))
     died = ~happened & (death <= end) & (death <= loss)

@@ -21,7 +21,7 @@ from training.censoring import weights
 from training.evaluate import EvaluationValues, Figure, figures
 from training.followup import Followup
 from training.landmarks import span
-from training.outcome import FollowedOutcome
+from training.outcome import FollowedOutcome, labels
 from training.split import SplitValues
 from training.tasks import task as task_named
 
@@ -125,7 +125,7 @@ def _labelled(given: _Scores, lake: Lake, overrides: tuple[str, ...], files: tup
         log = Attrition()
         log.start("closed scores", patient[order])
         followed = Followup(lake, patient[order], at[order])
-        found = task.outcome.label(followed, log, task.horizon_days, task.time.washout_days)
+        found = labels(task.outcome, followed, log, task.horizon_days, task.time.washout_days)
         asked = ~np.isnan(found.y)
         weighed = weights(found.days[asked], found.ended[asked], split.least_followed).weight
         label[order[asked]] = np.where(weighed > 0, found.y[asked], np.nan)

@@ -12,7 +12,7 @@ from training.attrition import Attrition
 from training.censoring import Ended
 from training.followup import NEVER, Followup
 from training.landmarks import month_ends, span
-from training.outcome import FirstDiagnosis, NoContact, NoLogin, Readmission
+from training.outcome import FirstDiagnosis, NoContact, NoLogin, Readmission, labels
 from training.permission import without_consent
 from training.task import TimeAtRisk
 
@@ -148,8 +148,10 @@ def test_a_log_in_or_any_own_action_is_activity(lake):
 
 
 def test_a_new_stay_is_a_readmission_and_death_competes(lake):
+    names = ["back", "planned only", "emergency only", "late", "died", "moved then back"]
     made = lake(
         encounters=[
+            *(_stay(name, -4.0, 0.0) | {"event_id": f"{name}-first"} for name in names),
             _stay("back", 12.0, 14.0),
             _stay("planned only", 12.0, 14.0, "planned"),
             _visit("emergency only", 12.0, "e", kind="emergency"),
@@ -159,9 +161,40 @@ def test_a_new_stay_is_a_readmission_and_death_competes(lake):
         patients=[{"patient_id": "died", "time": -900, "deceased_at": 5.0}],
         status_changes=[{"patient_id": "moved then back", "time": 10, "kind": "moved"}],
     )
-    names = ["back", "planned only", "emergency only", "late", "died", "moved then back"]
     y, _ = _label(Readmission(), made, names, 30)
     assert list(y.values()) == [1, 0, 0, 0, 0, -1]
+
+
+def test_the_thirty_days_of_a_readmission_run_from_the_discharge_not_from_when_it_was_known(lake):
+    ends = {"back before": -3.0, "day 31": -2.0, "day 29": -2.0, "known too late": -31.0, "moved to a ward": -2.0}
+    again = {"back before": -1.0, "day 31": 29.0, "day 29": 27.0, "known too late": 5.0, "moved to a ward": -2.0}
+    first = [_stay(name, end - 5, end) | {"event_id": f"{name}-first"} for name, end in ends.items()]
+    second = [_stay(name, start, start + 0.5) | {"known_at": start + 4} for name, start in again.items()]
+    y, out = _label(Readmission(), lake(encounters=[*first, *second]), list(ends), 30)
+    assert y["day 31"] == 0 and y["day 29"] == 1 and y["moved to a ward"] == 0
+    assert np.isnan(y["back before"]) and out["back in hospital before the discharge was known"] == 1
+    assert np.isnan(y["known too late"]) and out["no discharge whose time at risk was still open"] == 1
+
+
+@pytest.mark.parametrize("outcome", [NoContact(), FirstDiagnosis("diabetes"), NoLogin()])
+def test_who_had_died_or_left_by_then_though_nobody_knew_is_left_out(lake, outcome):
+    made = lake(
+        encounters=[_visit("others", 400.0, "v")],
+        status_changes=[
+            {"patient_id": "moved, told later", "time": -5, "known_at": 10, "kind": "moved"},
+            {"patient_id": "came back", "time": -9, "known_at": 10, "kind": "moved"},
+            {"patient_id": "came back", "time": -5, "known_at": 10, "kind": "back"},
+            {"patient_id": "left again", "time": -9, "known_at": 10, "kind": "back"},
+            {"patient_id": "left again", "time": -5, "known_at": 10, "kind": "opted_out"},
+        ],
+        patients=[{"patient_id": "died, told later", "time": -900, "deceased_at": -2.0}],
+    )
+    names = ["moved, told later", "came back", "left again", "died, told later", "stayed"]
+    log = Attrition()
+    log.start("landmarks", np.array(names))
+    found = labels(outcome, Followup(made, np.array(names), np.full(5, AT)), log, 90, 0)
+    assert np.isnan(found.y).tolist() == [True, False, True, True, False]
+    assert log.steps[1].name == "had died or left by then, recorded later" and log.steps[1].rows_out == 3
 
 
 def _diagnosis(patient, onset, recorded, code="E11.9", system="ICD-10"):
