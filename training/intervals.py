@@ -1,6 +1,7 @@
 """Venn-ABERS intervals beside a risk: what two isotonic fits, one for either outcome, say of it.
 
-Vovk and Petej (2014): one of the two probabilities is calibrated whatever the distribution. The
+Vovk and Petej (2014): one of the two probabilities is calibrated whatever the distribution. Rows weigh as they do
+in the fit of the risk (the inverse probability of being followed), the row asked about as one. The
 interval is reported beside the probability and never replaces it, which stays affine so that its
 explanation stays exact. Kept in the artefact as ``intervals.json``.
 """
@@ -8,7 +9,6 @@ explanation stays exact. Kept in the artefact as ``intervals.json``.
 from __future__ import annotations
 
 import json
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,23 +53,43 @@ class Intervals:
         return cls(probability, lo, hi, told["rows"])
 
 
-def intervals(probability: np.ndarray, y: np.ndarray, seed: int) -> Intervals:
-    """Fit to probabilities of people whom their model never saw, and their outcomes.
+def intervals(probability: np.ndarray, y: np.ndarray, weight: np.ndarray, seed: int) -> Intervals:
+    """Fit to (n,) probabilities of people whom their model never saw, their outcomes and weights.
 
     At most 4,000 rows are used, drawn at random.
     """
-    from venn_abers import VennAbers  # type: ignore[import-untyped]
-
     if len(y) > ROWS:
         some = np.random.default_rng(seed).choice(len(y), ROWS, replace=False)
-        probability, y = probability[some], y[some]
-    fitted = VennAbers()
+        probability, y, weight = probability[some], y[some], weight[some]
     grid = np.unique(np.quantile(probability, np.linspace(0, 1, GRID)))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # 0 / 0 between rows of one probability, which it skips
-        fitted.fit(np.column_stack([1 - probability, probability]), y)
-        _, ends = fitted.predict_proba(np.column_stack([1 - grid, grid]))
-    return Intervals(grid, ends.min(axis=1), ends.max(axis=1), len(y))
+    level, row = np.unique(np.r_[probability, grid], return_inverse=True)
+    weighed, events = (np.bincount(row[: len(y)], each, len(level)) for each in (weight, weight * y))
+    asked = row[len(y) :]
+    lo, hi = (_risen(weighed, events, asked, outcome) for outcome in (0.0, 1.0))
+    return Intervals(grid, lo, hi, len(y))
+
+
+def _risen(weight: np.ndarray, events: np.ndarray, asked: np.ndarray, outcome: float) -> np.ndarray:
+    """Return what an isotonic fit says at each of some levels once a row of that outcome is put there.
+
+    Parameters
+    ----------
+    weight, events
+        (k,) total weight, and that of the rows with the event, at each level of the probability.
+    asked
+        (g,) places of levels.
+    """
+    from sklearn.isotonic import isotonic_regression
+
+    found = np.empty(len(asked))
+    for number, place in enumerate(asked):
+        total, happened = weight.copy(), events.copy()
+        total[place] += 1
+        happened[place] += outcome
+        there = total > 0
+        fitted = isotonic_regression(happened[there] / total[there], sample_weight=total[there])
+        found[number] = fitted[np.count_nonzero(there[:place])]
+    return found
 
 
 def checked(found: Intervals, probability: np.ndarray, y: np.ndarray, weight: np.ndarray) -> dict[str, object]:
