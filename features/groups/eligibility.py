@@ -17,6 +17,8 @@ PURPOSES = (
     "model_development",
 )
 WHY = "a score is given only to those whom the question fits"
+DUE_WITHIN_DAYS = 365.0
+"""How long a step that fell due stands for a plan in force, and a plan that names none."""
 
 
 @feature_group(source="patients", purposes=PURPOSES, why=WHY, clinical_group="eligibility")
@@ -97,23 +99,32 @@ def admitted_now(stay_open_count_365d: np.ndarray, stay_end_days_since: np.ndarr
 
 @feature_group(source="care_plans", purposes=PURPOSES, why=WHY, clinical_group="eligibility")
 def eligibility_plan(history: Selection) -> dict[str, Reduction]:
-    """Care plans on record, and the end of the latest that has one. Unit: d."""
+    """Care plans on record, the end of the latest that has one, the next step of the latest that names one. Unit: d."""
     return {
         "plan_days_since": history.days_since().labelled(label_zh="距最近计划天数", label_en="days since a plan"),
         "plan_end_days_since": history.days_since("end").labelled(
             label_zh="计划结束至今天数", label_en="days since a plan ended"
         ),
+        "plan_due_days_since": history.days_since("next_due").labelled(
+            label_zh="距计划下次随访日天数（负值为将来）", label_en="days since a plan's next step fell due"
+        ),
     }
 
 
 @derived
-def active_care_plan(plan_days_since: np.ndarray, plan_end_days_since: np.ndarray) -> np.ndarray:
-    """1 where a care plan is on record and has not ended, else 0. Unit: 1.
+def active_care_plan(
+    plan_days_since: np.ndarray, plan_end_days_since: np.ndarray, plan_due_days_since: np.ndarray
+) -> np.ndarray:
+    """1 where a care plan is in force and its next step falls due, or did within a year, else 0. Unit: 1.
+
+    An end counts unless a later plan began since; a plan that names no step is in force for a year.
 
     label_zh: 有效随访计划
     label_en: active care plan
     """
-    return np.where(~np.isnan(plan_days_since) & ~(plan_end_days_since > 0), 1.0, 0.0)
+    ended = (plan_end_days_since > 0) & (plan_end_days_since <= plan_days_since)
+    due = np.where(np.isnan(plan_due_days_since), plan_days_since, plan_due_days_since) <= DUE_WITHIN_DAYS
+    return np.where(due & ~ended, 1.0, 0.0)
 
 
 @feature_group(source="diagnoses", purposes=PURPOSES, why=WHY, clinical_group="eligibility")

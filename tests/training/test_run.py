@@ -32,7 +32,7 @@ def test_a_dataset_says_who_was_left_out(churn):
     assert steps["rows_left"].iloc[-1] == len(data.y) == len(data.X)
     assert (steps["rows_left"].diff().dropna() == -steps["rows_out"].iloc[1:]).all()
     assert {"no current consent to model_development", "expected back"} <= set(steps["step"])
-    assert set(steps["let_in_by"].dropna().iloc[0]) == {"care plan", "chronic disease", "two contacts a year"}
+    assert set(steps["let_in_by"].dropna().iloc[0]) == {"care plan", "chronic disease", "two contacts in a year"}
     assert 0.05 < churn.y.mean() < 0.6
 
 

@@ -49,14 +49,14 @@ SEEN = Criterion(
 )
 EXPECTED_BACK = Criterion(
     "expected back",
-    ("active_care_plan", "chronic_ever", "finished_contacts_730d"),
-    lambda c: is_true(c["active_care_plan"]) | is_true(c["chronic_ever"]) | (c["finished_contacts_730d"] >= 4),
-    "无随访计划、无慢性病且每年接触不足两次（急性病已愈者不计流失）",
-    "no care plan, no chronic disease and fewer than two contacts a year: an acute patient who recovered is not lost",
+    ("active_care_plan", "chronic_ever", "finished_contacts_365d"),
+    lambda c: is_true(c["active_care_plan"]) | is_true(c["chronic_ever"]) | (c["finished_contacts_365d"] >= 2),
+    "无到期的随访计划、无慢性病且近一年接触不足两次（急性病已愈者不计流失）",
+    "no care plan with a step due, no chronic disease, fewer than two contacts in a year: who recovered is not lost",
     rules=(
         ("care plan", lambda c: is_true(c["active_care_plan"])),
         ("chronic disease", lambda c: is_true(c["chronic_ever"])),
-        ("two contacts a year", lambda c: c["finished_contacts_730d"] >= 4),
+        ("two contacts in a year", lambda c: c["finished_contacts_365d"] >= 2),
     ),
 )
 
