@@ -34,7 +34,7 @@ from training.mistakes import check
 from training.models import logistic
 from training.models.choice import Candidate, choose, out_of_fold
 from training.models.values import model_values
-from training.outcome import FollowedOutcome, labels
+from training.outcome import FollowedOutcome, labels, read_by
 from training.permission import without_consent
 from training.plain import plain, text
 from training.sample_size import MIN_EVENTS
@@ -146,7 +146,7 @@ class _Walk:
         self.settings = self.values = model_values(overrides)
         self.declared = task.declared
         self.names = check(task, self.declared)
-        self.span = span(lake)
+        self.span = span(lake, *read_by(task.outcome))
         if dates[0] > self.span.end or dates[-1] < self.span.begin:
             raise InputError(
                 f"the lake holds {iso(self.span.begin)[:10]} to {iso(self.span.end)[:10]}",

@@ -13,6 +13,7 @@ from features.errors import InputError
 from features.instants import DAY, end_of_day, iso, moment
 from features.params import general
 from training.followup import NEVER, instants
+from training.outcome import read_by
 from training.split import draw
 from training.task import Task, TimeAtRisk
 
@@ -27,15 +28,16 @@ class Span:
     """From when records are dense enough to look back on, until when follow-up is complete.
 
     Instants are UTC microseconds. ``begin`` is the first percentile of the encounters' times (a few
-    old records do not make a history), ``end`` the last instant at which anything became known.
+    old records do not make a history), ``end`` the last instant at which an encounter became known, or
+    where it is earlier, a row of the other tables that were asked about: a feed that stopped tells no more.
     """
 
     begin: int
     end: int
 
 
-def span(lake: Lake) -> Span:
-    """Return the span of a lake.
+def span(lake: Lake, *tables: str) -> Span:
+    """Return the span of a lake, as far as encounters and those of ``tables`` that it holds reach.
 
     Raises
     ------
@@ -48,7 +50,11 @@ def span(lake: Lake) -> Span:
     time, known = instants(events["time"]), instants(events["known_at"])
     if not len(time):
         raise InputError("the lake has no encounters", where="landmarks", remedy="ingest visits first")
-    return Span(int(np.quantile(time, _BEGUN, method="higher")), int(known[known != NEVER].max()))
+    ends = [int(known[known != NEVER].max())]
+    for table in set(tables) & set(lake.tables()) - {"encounters"}:
+        told = instants(lake.read(table, columns=["known_at"])["known_at"])
+        ends += [int(told[told != NEVER].max())] if (told != NEVER).any() else []
+    return Span(int(np.quantile(time, _BEGUN, method="higher")), min(ends))
 
 
 def month_ends(watched: Span, time: TimeAtRisk, reporting_lag_days: int) -> np.ndarray:
@@ -125,7 +131,7 @@ def landmarks(
     InputError
         The lake is too short; the days missing are named.
     """
-    watched = span(lake)
+    watched = span(lake, *read_by(task.outcome))
     if task.landmarks == "discharges":
         ids, at = discharges(lake, watched, task.time, reporting_lag_days)
         what = "discharges with full look-back and follow-up"

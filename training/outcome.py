@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -47,10 +47,18 @@ class Outcome(Protocol):
 
 @runtime_checkable
 class FollowedOutcome(Outcome, Protocol):
-    """An outcome that is read from a lake after landmarks."""
+    """An outcome that is read from a lake after landmarks.
+
+    One that reads other tables than encounters names them in ``tables``, so that nothing is asked past their end.
+    """
 
     def label(self, follow: Followup, attrition: Attrition, horizon_days: int, washout_days: int) -> Labels:
         """Label the landmarks of a follow-up, every row left out written into the attrition."""
+
+
+def read_by(outcome: Outcome) -> tuple[str, ...]:
+    """Return the tables that an outcome says it reads (its ``tables``); encounters where it does not say."""
+    return tuple(getattr(outcome, "tables", ("encounters",)))
 
 
 def labels(
@@ -116,6 +124,7 @@ class NoLogin:
     """No log-in and no other action of one's own on line within the horizon."""
 
     text: str = "no log-in or other action of the patient's own on line within the horizon"
+    tables: ClassVar[tuple[str, ...]] = ("interactions",)
 
     def label(self, follow: Followup, attrition: Attrition, horizon_days: int, washout_days: int) -> Labels:
         action = follow.next_after("interactions")
@@ -132,6 +141,7 @@ class FirstDiagnosis:
     """
 
     codelist: str
+    tables: ClassVar[tuple[str, ...]] = ("diagnoses",)
 
     @property
     def text(self) -> str:

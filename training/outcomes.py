@@ -21,7 +21,7 @@ from training.censoring import weights
 from training.evaluate import EvaluationValues, Figure, figures
 from training.followup import Followup
 from training.landmarks import span
-from training.outcome import FollowedOutcome, labels
+from training.outcome import FollowedOutcome, labels, read_by
 from training.split import SplitValues
 from training.tasks import task as task_named
 
@@ -108,7 +108,6 @@ def outcomes(
 def _labelled(given: _Scores, lake: Lake, overrides: tuple[str, ...], files: tuple[str, ...]) -> pd.DataFrame:
     scores, at, split = given.table, given.at, section("split", SplitValues, overrides)
     declared = {each.name: each for each in (task_named(file, overrides) for file in files)}
-    end = span(lake).end
     label, weight = np.full(len(scores), np.nan), np.full(len(scores), np.nan)
     scored = scores["probability"].notna().to_numpy() & given.known
     names = scores["task"].astype(str).to_numpy()
@@ -117,6 +116,7 @@ def _labelled(given: _Scores, lake: Lake, overrides: tuple[str, ...], files: tup
         task: Task = declared.get(str(name)) or task_named(str(name), overrides)
         if not isinstance(task.outcome, FollowedOutcome):
             continue
+        end = span(lake, *read_by(task.outcome)).end
         closed = scored & (names == name) & (at + (task.horizon_days + split.reporting_lag_days) * DAY <= end)
         if not closed.any():
             continue

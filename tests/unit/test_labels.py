@@ -12,7 +12,7 @@ from training.attrition import Attrition
 from training.censoring import Ended
 from training.followup import NEVER, Followup
 from training.landmarks import month_ends, span
-from training.outcome import FirstDiagnosis, NoContact, NoLogin, Readmission, labels
+from training.outcome import FirstDiagnosis, NoContact, NoLogin, Readmission, labels, read_by
 from training.permission import without_consent
 from training.task import TimeAtRisk
 
@@ -266,6 +266,18 @@ def test_landmarks_leave_room_for_look_back_horizon_and_lag(lake):
     assert found.min() >= watched.begin + 365 * DAY
     assert found.max() <= watched.end - 120 * DAY
     assert len(found) == pytest.approx((700 - 365 - 120) / 30.4, abs=1)
+
+
+def test_no_landmark_is_asked_past_the_end_of_what_its_outcome_reads(lake):
+    made = lake(
+        encounters=[_visit("p", day, str(day)) for day in range(-700, 1)],
+        diagnoses=[_diagnosis("p", -90, -60)],
+        interactions=[{"patient_id": "p", "time": -20, "known_at": -20, "action": "login"}],
+    )
+    whole = span(made)
+    assert span(made, *read_by(NoContact())) == whole
+    assert whole.end - span(made, *read_by(FirstDiagnosis("diabetes"))).end == 60 * DAY
+    assert whole.end - span(made, *read_by(NoLogin())).end == 20 * DAY
 
 
 def test_data_train_models_under_the_service_s_own_rule_of_consent(lake, monkeypatch, tmp_path):
