@@ -6,6 +6,8 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+import numpy as np
+
 from features.errors import InputError
 from features.params import general
 
@@ -52,6 +54,14 @@ def parse(text: str, zone: ZoneInfo | None = None) -> int:
 def iso(instant: int) -> str:
     """Write UTC microseconds as RFC 3339 with offset."""
     return moment(instant).isoformat()
+
+
+def wall_clock(instants: np.ndarray, zone: ZoneInfo) -> np.ndarray:
+    """Return (n,) UTC microseconds as what the clocks of a zone show, (n,) datetime64[us]."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return np.asarray(pc.local_timestamp(pa.array(instants, pa.timestamp("us", tz=str(zone)))))
 
 
 def day(text: str, zone: ZoneInfo) -> str:

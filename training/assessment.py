@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from features.params import section
+from features.instants import wall_clock
+from features.params import general, section
 from features.progress import track
 from training import alarms, intervals, stability
 from training.benefit import CalibrationCurve, decision_curve
@@ -141,7 +142,7 @@ def months(data: Labelled, fitted: Fitted, probability: np.ndarray) -> list[dict
     if fitted.held is not None:
         rows = np.r_[np.flatnonzero(train), rows]
         probability = np.r_[fitted.held[0], probability]
-    month = (np.datetime64(0, "us") + data.at[rows].astype("timedelta64[us]")).astype("datetime64[M]").astype(str)
+    month = wall_clock(data.at[rows], general().zone).astype("datetime64[M]").astype(str)
     return label_shift(data.y[rows], probability, data.patient_id[rows], month, data.weight[rows])
 
 

@@ -218,7 +218,7 @@ def tripod_ai(facts: Facts) -> dict[str, str]:
         "25 interpretation": "the risk orders people for a contact or an invitation; it does not say why",
         "26 limitations": "one hospital; routine records; past outreach changes labels"
         + ("; exploratory" if facts.exploratory else ""),
-        "27a poor input": "missing essentials, stale sources and people outside the population are refused by name",
+        "27a poor input": "an unknown age or sex, stale sources and people outside the population are refused by name",
         "27b user interaction": "no expertise beyond reading a band and its reasons; a reviewer sees every value",
         "27c next steps": "external validation with at least 100 events; a trial of its use",
     }

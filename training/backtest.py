@@ -25,7 +25,7 @@ from features.progress import track
 from training.attrition import Attrition
 from training.beside import beside, needs
 from training.calibrate import affine, sigmoid
-from training.candidates import candidates
+from training.candidates import candidates, parameters
 from training.censoring import weights
 from training.evaluate import EvaluationValues, capacity, figures
 from training.followup import Followup
@@ -37,7 +37,7 @@ from training.models.values import model_values
 from training.outcome import FollowedOutcome, labels, read_by
 from training.permission import without_consent
 from training.plain import plain, text
-from training.sample_size import MIN_EVENTS
+from training.sample_size import MIN_EVENTS, sample_size
 from training.split import SplitValues
 from training.task import Task
 from training.tasks import task as task_named
@@ -244,12 +244,19 @@ class _Walk:
         rows, y, weight = past.where(known), y[known], weight[known]
         events = len(np.unique(rows.patient_id[y == 1]))
         told |= {"trained_rows": len(y), "trained_patients": len(np.unique(rows.patient_id)), "trained_events": events}
-        if events < MIN_EVENTS or (y == 1).all():
-            missing = f"{max(MIN_EVENTS - events, 1)} more patients with an event are needed"
-            return told | {"kind": "none", "note": missing}, np.full(len(asked.at), np.nan), {}
+        if note := self.too_few(rows, y, events):
+            return told | {"kind": "none", "note": note}, np.full(len(asked.at), np.nan), {}
         model, (a, b) = self.fitted(rows, y, weight)
         score = sigmoid(a * model.margin(asked.x) + b)
         return told | {"kind": self.kind}, score, self.simpler(rows, y, weight, asked)
+
+    def too_few(self, rows: Rows, y: np.ndarray, events: int) -> str:
+        """Return what is missing to learn from rows, or nothing (``training.sample_size``)."""
+        if not events or (y == 1).all():
+            return f"{max(MIN_EVENTS - events, 1)} more patients with an event are needed"
+        asked = parameters(self.task.inputs, self.names, self.settings, rows.x)
+        size = sample_size(len(np.unique(rows.patient_id)), events, asked)
+        return size.text if size.verdict == "refused" else ""
 
     def fitted(self, rows: Rows, y: np.ndarray, weight: np.ndarray) -> tuple[Candidate, tuple[float, float]]:
         """Return a model and its calibration; the kind is chosen at the first date and kept."""

@@ -26,7 +26,7 @@ class Benefit:
 
     threshold: float
     model: Figure
-    treat_all: float
+    treat_all: Figure
     lead: Figure
 
 
@@ -49,8 +49,8 @@ def decision_curve(y: np.ndarray, probability: np.ndarray, draw: Bootstrap) -> t
 
         (ours, everyone), (sample, all_sample) = each(value), each(drawn)
         lead, leads = ours - np.maximum(everyone, 0), sample - np.maximum(all_sample, 0)
-        told = interval(float(ours), sample), float(everyone), interval(float(lead), leads)
-        found.append(Benefit(float(cut), *told))
+        told = (float(ours), sample), (float(everyone), all_sample), (float(lead), leads)
+        found.append(Benefit(float(cut), *(interval(*each) for each in told)))
     return tuple(found)
 
 

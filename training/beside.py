@@ -69,10 +69,13 @@ def beside(
 
 
 def _silence(columns: Mapping[str, np.ndarray], train: np.ndarray, days: int) -> np.ndarray:
-    """Return BG/NBD's probability of no contact; two years are watched, or less since registration."""
+    """Return BG/NBD's probability of no contact; two years are watched, or less since registration.
+
+    Who registered inside them came a first time there, which starts the clock and is no repeat.
+    """
     contacts, since, tenure = (columns[name] for name in RHYTHM)
     age = np.clip(np.where(np.isnan(tenure), _WATCHED, tenure), 1.0, _WATCHED)
-    repeats = np.maximum(np.nan_to_num(contacts) - 1, 0.0)
+    repeats = np.maximum(np.nan_to_num(contacts) - (tenure < _WATCHED), 0.0)
     recency = np.where(repeats > 0, np.clip(age - np.nan_to_num(since, nan=_WATCHED), 0.0, age), 0.0)
     some = np.flatnonzero(train)[:: max(1, int(train.sum()) // _FITTED)]
     model = bgnbd.fit(repeats[some], np.round(recency[some]), np.round(age[some]))

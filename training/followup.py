@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.codes import codelist
-from features.instants import DAY
+from features.instants import DAY, wall_clock
+from features.params import general
 from training.stays import Stays
 
 if TYPE_CHECKING:
@@ -122,12 +123,17 @@ class Followup:
         return vectors(self.lake, compile_plan((*catalogue(), *own), names), self.patient_id, self.at)
 
     def median_gap(self, table: str, days: int, **where: str) -> np.ndarray:
-        """Return the median time between days with an event, over so many days up to a landmark; NaN below two."""
+        """Return the median time between days with an event, over so many days up to a landmark; NaN below two.
+
+        Days begin at midnight in the zone of params.yaml.
+        """
         place, moment = self._placed(self._where(table, **where))
-        day = np.unique(np.stack([place, moment // DAY]), axis=1)
+        zone = general().zone
+        moment, until = (wall_clock(each, zone).astype("datetime64[D]").astype(np.int64) for each in (moment, self.at))
+        day = np.unique(np.stack([place, moment]), axis=1)
         (names, row), out = self._patients, np.full(len(self.at), np.nan)
         begins = np.searchsorted(day[0], np.arange(len(names) + 1))
-        for number, (who, at) in enumerate(zip(row, self.at // DAY)):
+        for number, (who, at) in enumerate(zip(row, until)):
             mine = day[1, begins[who] : begins[who + 1]]
             mine = mine[np.searchsorted(mine, at - days, side="right") : np.searchsorted(mine, at, side="right")]
             if len(mine) >= 3:
@@ -140,7 +146,9 @@ class Followup:
 
     def gone(self) -> np.ndarray:
         """Return where a patient had died by the landmark, or left and not come back, whenever that became known."""
-        left, back = (self._latest(*self._placed(self._where("status_changes", kind=each))) for each in (LOSSES, "back"))
+        left, back = (
+            self._latest(*self._placed(self._where("status_changes", kind=each))) for each in (LOSSES, "back")
+        )
         return (self.death() <= self.at) | (left > back)
 
     def discharge(self) -> np.ndarray:

@@ -15,7 +15,7 @@ from training.rounds import Rounds
 from training.split import draw
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
-_TESTED = ("count", "exists", "days_since", "distinct", "coverage")
+_COUNTED = ("count", "exists", "distinct", "coverage")
 
 
 def learning_curve(data: Rounds, refit: Refit, values: EvaluationValues) -> list[dict[str, Any]]:
@@ -34,10 +34,11 @@ def learning_curve(data: Rounds, refit: Refit, values: EvaluationValues) -> list
 
 
 def was_tested(feature: Feature) -> bool:
-    """Return whether a feature says that somebody was examined, rather than what was found."""
-    definition = feature.definition
-    of = definition.get("of", {})
-    return definition.get("reduction") in _TESTED and of.get("table") == "observations"
+    """Return whether a feature says that somebody was examined, rather than what was found.
+
+    So does one derived from counts of examinations; which of two findings is the later one says what was found.
+    """
+    return _tested(feature.definition, (*_COUNTED, "days_since"))
 
 
 def without_tested(data: Labelled, refit: Refit, values: EvaluationValues) -> dict[str, Any]:
@@ -66,6 +67,13 @@ def without_tested(data: Labelled, refit: Refit, values: EvaluationValues) -> di
         "left_out": list(left_out),
         "text": text,
     }
+
+
+def _tested(definition: dict[str, Any], reductions: tuple[str, ...] = _COUNTED) -> bool:
+    of = definition.get("of", {})
+    if "table" in of:
+        return definition.get("reduction") in reductions and of["table"] == "observations"
+    return any(_tested(each) for each in of.values() if isinstance(each, dict))
 
 
 def _tables(definition: dict[str, Any]) -> set[str]:

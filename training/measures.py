@@ -123,9 +123,14 @@ def _whole(design: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def lift(y: np.ndarray, score: np.ndarray, share: float) -> Measure:
-    """Event rate among the ``share`` of rows scored highest, over the event rate of all."""
-    chosen = np.zeros(len(y))
-    chosen[np.argsort(-score, kind="stable")[: max(1, round(share * len(y)))]] = 1.0
+    """Event rate among the ``share`` of rows scored highest, over the event rate of all.
+
+    Of the rows that tie at the cut each counts by the share of them that can still be taken.
+    """
+    most = max(1, round(share * len(y)))
+    cut = np.sort(score)[len(y) - most]
+    above, tied = score > cut, score == cut
+    chosen = above + tied * (most - above.sum()) / tied.sum()
 
     def measure(weights: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.errors import InputError
-from features.instants import DAY
+from features.instants import DAY, wall_clock
 from features.params import general, section
 from training.at import instants
 from training.attrition import Attrition
@@ -138,8 +138,7 @@ def by_month(labelled: pd.DataFrame, at: np.ndarray, overrides: tuple[str, ...] 
     import pandas as pd
 
     values = section("evaluation", EvaluationValues, overrides)
-    local = pd.to_datetime(at, unit="us", utc=True).tz_convert(general().timezone)
-    month = pd.Series(local.strftime("%Y-%m"), index=labelled.index)
+    month = pd.Series(wall_clock(at, general().zone).astype("datetime64[M]").astype(str), index=labelled.index)
     found = []
     for (task, when), rows in labelled.groupby([labelled["task"].astype(str), month]):
         closed = rows[(rows["weight"] > 0) & rows["label"].notna()]

@@ -89,7 +89,7 @@ def _decision(axes: Axes, curve: list[dict[str, Any]]) -> None:
         x, [each["model"]["lo"] for each in curve], [each["model"]["hi"] for each in curve], color=BAND, lw=0
     )
     axes.plot(x, model, color=INK, lw=1.6, label="model")
-    axes.plot(x, [each["treat_all"] for each in curve], color=SOFT, lw=1, label="treat all")
+    axes.plot(x, [each["treat_all"]["value"] for each in curve], color=SOFT, lw=1, label="treat all")
     axes.axhline(0, color=SOFT, lw=1, ls="--", label="treat none")
     low = -0.25 * max(*model, 1e-3)
     axes.set(title="决策曲线 net benefit", xlabel="threshold probability", ylabel="net benefit", ylim=(low, None))

@@ -280,7 +280,9 @@ class _Objective:
         places = np.concatenate([places for _, _, places in self.folds[: len(by_row)]])
         share = self.rows.weight[places] / self.rows.weight[places].sum()
         mean = float(share @ worse)
-        return mean > SURE * float(np.sqrt((share**2) @ (worse - mean) ** 2))
+        _, who = np.unique(self.rows.patient_id[places], return_inverse=True)
+        apart = np.bincount(who, weights=share * (worse - mean))  # rows of one patient vary together
+        return mean > SURE * float(np.sqrt(apart @ apart))
 
 
 def _won(study: optuna.Study, values: ModelValues) -> Tuned:

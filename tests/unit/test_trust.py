@@ -147,7 +147,7 @@ def test_net_benefit_is_its_definition_and_a_useless_risk_is_no_better_than_all_
     cut, chosen = middle.threshold, p >= middle.threshold
     wanted = (y[chosen].sum() - (1 - y[chosen]).sum() * cut / (1 - cut)) / len(y)
     assert middle.model.value == pytest.approx(wanted)
-    assert middle.treat_all == pytest.approx(y.mean() - (1 - y.mean()) * cut / (1 - cut))
+    assert middle.treat_all.value == pytest.approx(y.mean() - (1 - y.mean()) * cut / (1 - cut))
     assert middle.lead.lo > 0
     useless = decision_curve(y, np.full(len(y), y.mean()), draw)
     assert max(each.lead.value for each in useless) <= 1e-12

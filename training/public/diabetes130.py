@@ -1,4 +1,4 @@
-"""Diabetes 130: back in hospital within 30 days, 71,135 stays of 130 US hospitals (Strack 2014)."""
+"""Diabetes 130: back in hospital within 30 days, stays of 130 US hospitals (Strack 2014)."""
 
 from __future__ import annotations
 

@@ -9,6 +9,14 @@ import numpy as np
 from training.cohort import Columns, Criterion, is_true
 
 ALIVE = Criterion("alive", ("deceased_ever",), lambda c: ~is_true(c["deceased_ever"]), "已故", "the patient has died")
+SEXED = Criterion(
+    "sex on record",
+    ("sex_male",),
+    lambda c: ~np.isnan(c["sex_male"]),
+    "性别未知",
+    "the sex is not on record",
+    "outside_population",
+)
 STAYED = Criterion(
     "has not left",
     ("left_now",),

@@ -15,7 +15,7 @@ from features.params import Values, mistake, origin
 from training.cohort import Cohort
 from training.outcome import FirstDiagnosis
 from training.task import Direction, Inputs, Task, TimeAtRisk
-from training.tasks.criteria import ALIVE, SEEN, STAYED, aged, free_of, known_for
+from training.tasks.criteria import ALIVE, SEEN, SEXED, STAYED, aged, free_of, known_for
 
 GROUPS = (
     "age",
@@ -122,6 +122,7 @@ def disease_tasks(name: str, entry: DiseaseValues) -> tuple[Task, ...]:
     cohort = Cohort(
         (
             aged(*entry.ages),
+            SEXED,
             ALIVE,
             STAYED,
             SEEN,
