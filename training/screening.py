@@ -252,21 +252,20 @@ def fit_self_test(task: Task, overrides: tuple[str, ...] = (), sample: float = 1
     model = among[chosen](given.x, given.y, given.person)
     calibration = affine(winner.margin.ravel(), np.tile(given.y, len(winner.margin)))
     a, b = calibration
-    probability = sigmoid(a * model.margin(given.x) + b)
+    held = winner.calibrated(given.y).mean(axis=0)
     scorer = Scorer.of(
         model,
         task=task.name,
         horizon_days=0,
         spec=spec(task.questionnaire, names),
-        bands=bands(probability, values.bands),
+        bands=bands(held, values.bands),
         calibration=calibration,
     )
     told = figures(given, winner, evaluation)
     told |= against(given, winner, evaluation, simpler(given, task.inputs))
     told |= figures(more, other, evaluation, "with_ethnicity_prediabetes_", ("auroc", "slope"))
     mean = {name: float(loss.mean()) for name, loss in losses.items()}
-    text = Choice(chosen, model, calibration, probability, mean, behind).text
-    held = winner.calibrated(given.y).mean(axis=0)
+    text = Choice(chosen, model, calibration, held, mean, behind).text
     logged = values.logged() | {"repeats": REPEATS, "folds": FOLDS, "winner": scorer.kind}
     rounds = Rounds.of_folds(given.x, given.y, given.person, winner.fold[0])
     asked = crossfold(task, rounds, scorer, Refit.of(task, scorer, values, logged), held, evaluation)

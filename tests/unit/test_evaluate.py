@@ -90,3 +90,12 @@ def test_figures_refuse_what_is_no_risk(sample):
         figures(y, margin, patient, values=VALUES)
     with pytest.raises(InputError, match="one class"):
         figures(np.zeros(len(y)), sigmoid(margin), patient, values=VALUES)
+
+
+def test_of_the_rows_that_tie_at_capacity_each_counts_by_its_share():
+    y = np.r_[np.ones(10), np.zeros(90)]
+    ones = np.ones((1, 100))
+    for order in (y, y[::-1]):
+        assert measures.lift(order, np.zeros(100), 0.1)(ones) == pytest.approx([1.0])
+    score = np.r_[3.0, np.full(9, 2.0), np.full(9, 2.0), np.zeros(81)]
+    assert measures.lift(y, score, 0.1)(ones) == pytest.approx([(1 + 9 * 0.5) / 10 / 0.1])

@@ -57,6 +57,16 @@ def test_overrun_is_told_by_the_median_rhythm(tmp_path, monkeypatch, home):
     assert steps["overrun at the landmark already"] == 1 and steps["no revisit interval can be told"] == 1
 
 
+def test_two_visits_of_one_morning_are_one_day_of_contact(tmp_path, monkeypatch, home):
+    """08:00 in Shanghai is midnight UTC, which begins no day there."""
+    morning = [f"2025-0{month}-{day}T{time}+08:00" for month, day in ((1, 10), (1, 20)) for time in ("07:30", "08:30")]
+    days = [(parse(each) - AT) / DAY for each in morning]
+    (tmp_path / "encounters").mkdir()
+    pd.DataFrame(_visits("a", *days)).to_parquet(tmp_path / "encounters" / "part.parquet")
+    gap = Followup(Lake(tmp_path), np.array(["a"]), np.array([AT])).median_gap("encounters", 730, status="finished")
+    assert np.isnan(gap).all()
+
+
 def test_a_discharge_is_asked_when_it_becomes_known(tmp_path):
     stay = {"patient_id": "a", "event_id": "s", "kind": "inpatient", "time": _day(0)}
     rows = [
