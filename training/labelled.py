@@ -140,14 +140,26 @@ class Folds:
 
         Where the landmarks are too few for the embargo, patients alone are kept apart.
         """
-        among = np.ones(len(self.at), dtype=bool) if self.among is None else self.among
         fold = np.minimum((draw(self.patient_id, "cv") * self.folds).astype(int), self.folds - 1)
-        middle = np.median(np.unique(self.at[among])) if among.any() else 0
-        learnt, later = among & (self.at + self.horizon_days * DAY <= middle), among & (self.at >= middle)
-        if not learnt.any():
-            learnt = later = among
+        learnt, later = self._halves if self.forward else (self._all, self._all)
         for number in range(self.folds):
             yield np.flatnonzero((fold != number) & learnt), np.flatnonzero((fold == number) & later)
+
+    @property
+    def forward(self) -> bool:
+        """Whether time runs forward: the landmarks reach over an embargo."""
+        return bool(self._halves[0].any())
+
+    @property
+    def _all(self) -> np.ndarray:
+        return np.ones(len(self.at), dtype=bool) if self.among is None else self.among
+
+    @property
+    def _halves(self) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) rows of the earlier half whose labels are closed by the middle, and those of the later half."""
+        among = self._all
+        middle = np.median(np.unique(self.at[among])) if among.any() else 0
+        return among & (self.at + self.horizon_days * DAY <= middle), among & (self.at >= middle)
 
 
 def labelled(

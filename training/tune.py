@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,6 +96,11 @@ class Rows:
     monotone: Mapping[str, Direction]
     horizon_days: int
 
+    @property
+    def folds(self) -> Folds:
+        """Patients apart, time forward, embargoed: what trials are compared on."""
+        return Folds(self.patient_id, self.at, self.horizon_days, FOLDS)
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the rows: a study belongs to its data."""
@@ -132,7 +137,11 @@ def tuned(rows: Rows, values: ModelValues, search: Search, budget: int) -> Tuned
     left = max(0, search.trials - len(done))
     for _ in track(range(left), "tuning", left):
         study.optimize(objective, n_trials=1)
-    return _won(study, values)
+    found = _won(study, values)
+    if rows.folds.forward:
+        return found
+    apart = f"folds apart by patient alone: the landmarks are too few for an embargo of {rows.horizon_days} days"
+    return replace(found, text=f"{found.text}; {apart}")
 
 
 def kept_in(search: Search) -> Any:
@@ -195,14 +204,10 @@ def _settings(values: ModelValues, rows: Rows) -> str:
     """
     own = {name: value for name, value in values.lightgbm.model_dump().items() if name not in SEARCHED}
     folds = hashlib.sha256()
-    for train, test in _folds(rows):
+    for train, test in rows.folds.split():
         folds.update(train.tobytes() + b"tested on" + test.tobytes())
     told = {**own, "seed": values.seed, "clip": values.clip, "bins": BINS, "folds": folds.hexdigest()[:16]}
     return json.dumps(told, sort_keys=True)
-
-
-def _folds(rows: Rows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    return Folds(rows.patient_id, rows.at, rows.horizon_days, FOLDS).split()
 
 
 class _Objective:
@@ -226,7 +231,8 @@ class _Objective:
             params=self.fixed,
             free_raw_data=False,
         ).construct()
-        places = [(train, test) for train, test in _folds(rows) if len(np.unique(rows.y[train])) == 2 and len(test)]
+        folds = rows.folds.split()
+        places = [(train, test) for train, test in folds if len(np.unique(rows.y[train])) == 2 and len(test)]
         self.folds: list[tuple[lightgbm.Dataset, lightgbm.Dataset, np.ndarray]] = [
             (whole.subset(train.tolist()).construct(), whole.subset(test.tolist()).construct(), test)
             for train, test in places

@@ -48,6 +48,12 @@ def test_the_simplest_within_one_standard_error_wins_inside_the_budget(rows):
         tuned(rows, VALUES, Search(1), 3)
 
 
+def test_folds_that_are_too_short_for_the_embargo_say_so(rows):
+    assert rows.folds.forward and "apart by patient alone" not in tuned(rows, VALUES, Search(1), 10_000).text
+    short = replace(rows, horizon_days=400)
+    assert not short.folds.forward and "apart by patient alone" in tuned(short, VALUES, Search(1), 10_000).text
+
+
 def test_the_same_seed_tries_the_same_settings(rows):
     one, two = (tuned(rows, VALUES, Search(4), 10_000) for _ in range(2))
     assert [each.parameters for each in one.trials] == [each.parameters for each in two.trials]
