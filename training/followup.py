@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from features.codes import codelist
 from features.instants import DAY, wall_clock
 from features.params import general
+from training.records import NEVER, instants, told_until
 from training.stays import Stays
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from features.group import FeatureGroup
     from features.lake import Lake
 
-NEVER = np.iinfo(np.int64).max
 LOSSES = ("transferred", "moved", "opted_out")
 
 
@@ -45,11 +45,6 @@ def codes(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
     """Return (n,) places in a list of the distinct strings, and that list; a null is -1."""
     encoded = pa.chunked_array([column.combine_chunks().dictionary_encode()]).chunk(0)
     return encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False), encoded.dictionary.to_pylist()
-
-
-def instants(column: pa.ChunkedArray) -> np.ndarray:
-    """Return UTC microseconds; null is never."""
-    return column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).fill_null(NEVER).to_numpy()
 
 
 @dataclass(frozen=True)
@@ -185,9 +180,7 @@ class Followup:
     @cached_property
     def records_end(self) -> int:
         """The last instant at which the hospital knew of a visit, UTC microseconds; NEVER without visits."""
-        events = self._events("encounters", ("known_at",))
-        known = instants(events["known_at"]) if events.num_rows else np.empty(0, dtype=np.int64)
-        return int(known[known != NEVER].max(initial=0)) or int(NEVER)
+        return told_until(self.lake, "encounters")
 
     @cached_property
     def _stays(self) -> Stays:

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from features.errors import InputError
 from features.instants import DAY, end_of_day, iso, moment
 from features.params import general
-from training.followup import NEVER, instants
 from training.outcome import read_by
+from training.records import NEVER, instants, told_until
 from training.split import draw
 from training.task import Task, TimeAtRisk
 
@@ -28,8 +28,8 @@ class Span:
     """From when records are dense enough to look back on, until when follow-up is complete.
 
     Instants are UTC microseconds. ``begin`` is the first percentile of the encounters' times (a few
-    old records do not make a history), ``end`` the last instant at which an encounter became known, or
-    where it is earlier, a row of the other tables that were asked about: a feed that stopped tells no more.
+    old records do not make a history), ``end`` until when encounters are told (``training.records``), or
+    where it is earlier, the other tables that were asked about: a feed that stopped tells no more.
     """
 
     begin: int
@@ -46,15 +46,11 @@ def span(lake: Lake, *tables: str) -> Span:
     """
     if "encounters" not in lake.tables():
         raise InputError("the lake has no encounters", where="landmarks", remedy="ingest visits first")
-    events = lake.read("encounters", columns=["patient_id", "time", "known_at"])
-    time, known = instants(events["time"]), instants(events["known_at"])
-    if not len(time):
-        raise InputError("the lake has no encounters", where="landmarks", remedy="ingest visits first")
-    ends = [int(known[known != NEVER].max())]
-    for table in set(tables) & set(lake.tables()) - {"encounters"}:
-        told = instants(lake.read(table, columns=["known_at"])["known_at"])
-        ends += [int(told[told != NEVER].max())] if (told != NEVER).any() else []
-    return Span(int(np.quantile(time, _BEGUN, method="higher")), min(ends))
+    end = min(told_until(lake, each) for each in {"encounters", *tables})
+    if end == NEVER:
+        raise InputError("the lake has no encounter that took place", where="landmarks", remedy="ingest visits first")
+    time = instants(lake.read("encounters", columns=["patient_id", "time"])["time"])
+    return Span(int(np.quantile(time, _BEGUN, method="higher")), end)
 
 
 def month_ends(watched: Span, time: TimeAtRisk, reporting_lag_days: int) -> np.ndarray:
@@ -140,6 +136,7 @@ def landmarks(
         everyone = lake.patients().astype(str)
         ids, at = np.repeat(everyone, len(moments)), np.tile(moments, len(everyone))
         what = f"patients at {len(moments)} month ends with full look-back and follow-up"
+    what += f", as far as the records tell ({iso(watched.end)[:10]})"
     if sample < 1:
         taken = draw(ids, "sample") < sample
         ids, at = ids[taken], at[taken]

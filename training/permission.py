@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.consent import consent_rules, relied_upon
-from training.followup import NEVER, final, instants
+from training.followup import final
+from training.records import NEVER, instants
 
 if TYPE_CHECKING:
     from features.lake import Lake

@@ -10,10 +10,11 @@ from features.lake import Lake
 from features.params import path
 from training.attrition import Attrition
 from training.censoring import Ended
-from training.followup import NEVER, Followup
+from training.followup import Followup
 from training.landmarks import month_ends, span
 from training.outcome import FirstDiagnosis, NoContact, NoLogin, Readmission, labels, read_by
 from training.permission import without_consent
+from training.records import NEVER
 from training.task import TimeAtRisk
 
 AT = parse("2025-01-31T00:00:00+00:00")
@@ -266,6 +267,19 @@ def test_landmarks_leave_room_for_look_back_horizon_and_lag(lake):
     assert found.min() >= watched.begin + 365 * DAY
     assert found.max() <= watched.end - 120 * DAY
     assert len(found) == pytest.approx((700 - 365 - 120) / 30.4, abs=1)
+
+
+def test_neither_a_booking_nor_a_mistaken_date_moves_the_end_of_the_records(lake):
+    visits = [_visit("p", day, f"v{day}") for day in range(-700, 1)]
+    booked = _visit("p", 200, "b1", status="planned"), _visit("p", 200, "b2", status="planned") | {"known_at": -3}
+    mistaken = _visit("q", 13_000, "m1"), _visit("q", 40, "m2") | {"known_at": 30}
+    made = lake(encounters=[*visits, *booked, *mistaken])
+    assert span(made).end == AT and Followup(made, np.array(["p"]), np.array([AT])).records_end == AT
+
+
+def test_a_quiet_month_is_no_end(lake):
+    made = lake(encounters=[_visit("p", day, f"v{day}") for day in (*range(-700, -60), *range(-20, 1))])
+    assert span(made).end == AT
 
 
 def test_no_landmark_is_asked_past_the_end_of_what_its_outcome_reads(lake):

@@ -14,7 +14,8 @@ from training.affinity.item import items
 from training.affinity.readers import worth
 from training.affinity.recommender import Recommender
 from training.affinity.touches import Touch
-from training.followup import final, instants
+from training.followup import final
+from training.records import instants
 
 _COLUMNS = (
     "patient_id",

@@ -16,9 +16,9 @@ from features.history import Selection
 from features.ingest import ingest
 from features.instants import DAY, parse
 from features.lake import Lake
-from training.followup import instants
 from training.models import bgnbd
 from training.public.judged import Judged, Table, cross_validated, data_file, data_folder
+from training.records import instants
 
 END = "1997-09-30"
 WEEKS = 39
