@@ -218,6 +218,9 @@ def landmarks_of(landmarks: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return (n,) ids as strings and (n,) UTC microseconds."""
     import pandas as pd
 
+    if not isinstance(landmarks, pd.DataFrame):
+        remedy = 'pd.DataFrame({"patient_id": [...], "at": [...]}), a row a landmark'
+        raise InputError(f"are no table but {type(landmarks).__name__}", where="landmarks", remedy=remedy)
     for name in ("patient_id", "at"):
         if name not in landmarks.columns:
             raise InputError(f"has no column '{name}'", where="landmarks", known=map(str, landmarks.columns))

@@ -26,6 +26,7 @@ import hashlib
 import importlib.util
 import os
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -150,8 +151,16 @@ def load(name: str, file: Path, where: str) -> ModuleType:
         del sys.modules[name]
         if isinstance(error, InputError) or not isinstance(error, Exception):
             raise
-        raise InputError(f"cannot be imported: {type(error).__name__}: {error}", where=where) from error
+        raise InputError(f"cannot be imported: {_told(error, file)}", where=where) from error
     return module
+
+
+def _told(error: Exception, file: Path) -> str:
+    """Return what is wrong and in which line of the file; the words of what it raises itself are not repeated."""
+    lines = [each.lineno for each in traceback.extract_tb(error.__traceback__) if each.filename == str(file)]
+    line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+    own = isinstance(error, ImportError | NameError | AttributeError | TypeError | SyntaxError)
+    return f"{type(error).__name__}{f': {error}' if own else ''}" + (f", line {line}" if line else "")
 
 
 @functools.cache

@@ -73,7 +73,9 @@ def _files() -> tuple[Path, ...]:
 def _raw(files: tuple[Path, ...]) -> dict[str, Any]:
     whole: dict[str, Any] = {}
     for file in files:
-        read = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        read = _yaml(file.read_text(encoding="utf-8"), file.name) or {}
+        if not isinstance(read, dict):
+            raise InputError("holds no sections", where=file.name, remedy="write section: and its values below it")
         diseases = {name: entry for name, entry in read.items() if isinstance(entry, dict) and "codelist" in entry}
         if diseases:  # an entry that names a codelist is a disease, also where it stands alone
             read = {name: entry for name, entry in read.items() if name not in diseases}
@@ -134,11 +136,22 @@ def _section(files: tuple[Path, ...], name: str, model: type[Values], overrides:
         place = values
         for part in parts[1:-1]:
             place = place.setdefault(part, {})
-        place[parts[-1]] = yaml.safe_load(value)
+            if not isinstance(place, dict):
+                raise InputError(f"'{part}' holds no values of its own", where=f"--set {key.strip()}")
+        place[parts[-1]] = _yaml(value, f"--set {key.strip()}")
     try:
         return model.model_validate(values)
     except ValidationError as error:
         raise mistake(error, model, f"params.yaml {name}") from None
+
+
+def _yaml(text: str, where: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark is not None else ""
+        raise InputError("is no YAML", where=f"{where}{line}", remedy="check brackets, quotes and indents") from None
 
 
 def mistake(error: ValidationError, model: type[BaseModel], where: str) -> InputError:

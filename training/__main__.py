@@ -14,6 +14,7 @@ from features.commands import Commands
 for _library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_library, "1")
 
+Set = Annotated[list[str] | None, typer.Option("--set", help="section.name=value over params.yaml")]
 app = typer.Typer(cls=Commands, add_completion=False, no_args_is_help=True, help="Vectors in, a registered Scorer out.")
 
 
@@ -22,7 +23,7 @@ def run(
     task: Annotated[str, typer.Argument(help="task, such as churn_90d, or a Python file that declares one")],
     lake: Annotated[str, typer.Option(help="folder of canonical tables; the self-test needs none")] = "",
     trials: Annotated[int, typer.Option(min=0, help="settings of LightGBM to try")] = 0,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="section.name=value over params.yaml")] = None,
+    set_: Set = None,
     sample: Annotated[float, typer.Option(help="share of the patients, such as 0.05: a dry run")] = 1.0,
     estimator: Annotated[str, typer.Option(help="module:function that makes a scikit-learn classifier")] = "",
     storage: Annotated[str, typer.Option(help="where trials are kept: sqlite:///FILE, postgresql://..., a file")] = "",
@@ -33,7 +34,7 @@ def run(
     from training.show import show
 
     place = Path(lake) if lake else None
-    show(train(task, place, tuple(set_ or ()), trials, sample, estimator, storage, study))
+    show(train(task, place, _checked(set_), trials, sample, estimator, storage, study))
 
 
 @app.command()
@@ -75,15 +76,16 @@ def backtest(
     out: Annotated[Path | None, typer.Option(help="figures, over all and by date, as JSON")] = None,
     every: Annotated[str, typer.Option(help="from one date to the next, in days")] = "30d",
     predictions: Annotated[Path | None, typer.Option(help="patient_id, at, score, label or rank as Parquet")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="section.name=value over params.yaml")] = None,
+    set_: Set = None,
 ) -> None:
     """Retrain along time with what was known then, and score forward."""
     from training.tasks import task as task_named
 
-    if task_named(task, tuple(set_ or ())).kind == "affinity":
+    overrides = _checked(set_)
+    if task_named(task, overrides).kind == "affinity":
         from training.affinity.commands import backtest as rank
 
-        typer.echo(rank(task, lake, (begin, end, every), predictions, out, tuple(set_ or ())))
+        typer.echo(rank(task, lake, (begin, end, every), predictions, out, overrides))
         return
     from features.errors import InputError
     from training.backtest import run_backtest
@@ -91,7 +93,7 @@ def backtest(
 
     if out is None:
         raise InputError("no file for the figures", where="backtest", remedy="add --out FILE")
-    show_backtest(run_backtest(task, lake, begin, end, every, out, predictions, tuple(set_ or ())))
+    show_backtest(run_backtest(task, lake, begin, end, every, out, predictions, overrides))
 
 
 @app.command()
@@ -127,13 +129,13 @@ def refresh(
     task: Annotated[str, typer.Argument(help="content_affinity")],
     lake: Annotated[Path, typer.Option(help="folder of canonical tables")],
     version: Annotated[str, typer.Option(help="registered version; by default the newest")] = "",
-    set_: Annotated[list[str] | None, typer.Option("--set", help="section.name=value over params.yaml")] = None,
+    set_: Set = None,
 ) -> None:
     """Register a version with the same ranker and today's state of the items: stage 1, daily."""
     from training.affinity.commands import refresh as renew
     from training.show import show
 
-    show(renew(task, lake, version, tuple(set_ or ())))
+    show(renew(task, lake, version, _checked(set_)))
 
 
 @app.command()
@@ -164,6 +166,12 @@ def ope(
     from training.affinity.commands import ope as evaluate
 
     typer.echo(evaluate(lake, tuple(policy or ()), out))
+
+
+def _checked(given: list[str] | None) -> tuple[str, ...]:
+    from training.overrides import checked
+
+    return checked(tuple(given or ()))
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ from training.censoring import weights
 from training.evaluate import EvaluationValues, capacity, figures
 from training.followup import Followup
 from training.landmarks import landmarks, span
-from training.mistakes import check
+from training.mistakes import check, once
 from training.models import logistic
 from training.models.choice import Candidate, choose, out_of_fold
 from training.models.values import model_values
@@ -147,7 +147,8 @@ class _Walk:
         self.declared = task.declared
         self.names = check(task, self.declared)
         self.span = span(lake, *read_by(task.outcome))
-        if dates[0] > self.span.end or dates[-1] < self.span.begin:
+        once(lake)
+        if dates[0] >= self.span.end + DAY or dates[-1] < self.span.begin:
             raise InputError(
                 f"the lake holds {iso(self.span.begin)[:10]} to {iso(self.span.end)[:10]}",
                 where="backtest",

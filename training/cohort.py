@@ -118,10 +118,10 @@ def asked(test: Test, columns: Columns, needs: tuple[str, ...], count: int, wher
         ) from None
     except Exception as error:
         raise InputError(f"its test fails: {type(error).__name__}", where=where) from error
-    if found.shape != (count,):
+    if found.shape != (count,) or found.dtype != bool:
         remedy = "compare whole columns: lambda c: c['age_years'] >= 18, with & and | instead of and, or"
-        raise InputError("its test does not give one answer a row", where=where, remedy=remedy)
-    return found.astype(bool)
+        raise InputError("its test does not give one answer, true or false, a row", where=where, remedy=remedy)
+    return found
 
 
 def is_true(column: np.ndarray) -> np.ndarray:

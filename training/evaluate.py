@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
@@ -30,7 +30,7 @@ class EvaluationValues(Values):
     """
 
     replicates: int = Field(ge=50)
-    seed: int
+    seed: int = Field(ge=0)
     calls_per_day: float = Field(gt=0)
     leaves: int = Field(ge=1, default=20_000)
     milliseconds: float = Field(gt=0, default=20.0)
@@ -179,18 +179,44 @@ def evaluate(
     data
         As ``training.dataset`` gives it, or its arrays.
     probability
-        One for every row of the dataset, or one for every row of its test part, in order.
+        One for every row of the dataset, or one for every row of its test part, in order; a pandas Series is
+        put into that order by its index, which is the dataset's.
+
+    Raises
+    ------
+    InputError
+        There are more or fewer, or of other rows; one is null or outside [0, 1].
     """
     from training.dataset import Dataset
 
     data = data.rows if isinstance(data, Dataset) else data
     values = values or section("evaluation", EvaluationValues)
     test = data.parts.rows("test")
-    told = np.asarray(probability, dtype=float)
+    told = _ordered(probability, test)
+    if told.shape not in ((len(test),), (int(test.sum()),)):
+        what = f"probabilities of shape {told.shape}, wanted {len(test)} or the {int(test.sum())} of the test part"
+        raise InputError(what, where="evaluation", remedy="of predict_proba the second column: [:, 1]")
     told = told[test] if len(told) == len(test) else told
     baselines = {name: score[test] for name, score in data.beside.items()}
     patient, share = data.patient_id[test], capacity(data.eligible, values)
     return figures(data.y[test], told, patient, baselines, share, values, data.weight[test])
+
+
+def _ordered(probability: Any, test: np.ndarray) -> np.ndarray:
+    """Return probabilities in the order of the dataset, or of its test part, whose places a Series names."""
+    index = getattr(probability, "index", None)
+    told = np.asarray(probability, dtype=float)
+    if index is None or told.ndim != 1 or callable(index):
+        return told
+    order = np.argsort(np.asarray(index), kind="stable")
+    places = np.asarray(index)[order]
+    of_part = np.array_equal(places, np.flatnonzero(test))
+    if of_part or np.array_equal(places, np.arange(len(test))):
+        return told[order]
+    if len(told) == int(test.sum()) and np.array_equal(places, np.arange(len(told))):
+        return told[order]  # numbered afresh, in the order of the test part
+    what = "the index of the probabilities is neither the dataset's nor its test part's"
+    raise InputError(what, where="evaluation", remedy="pd.Series(p, index=data.X.index), or an array in that order")
 
 
 def capacity(eligible: float, values: EvaluationValues) -> float:

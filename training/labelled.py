@@ -139,7 +139,15 @@ class Folds:
         """Yield (train, test) places: each fold's patients, tested after the others' label windows have closed.
 
         Where the landmarks are too few for the embargo, patients alone are kept apart.
+
+        Raises
+        ------
+        InputError
+            ``X`` is not the whole dataset: the folds are places in it.
         """
+        if X is not None and len(X) != len(self.at):
+            what = f"X has {len(X)} rows, the dataset {len(self.at)}"
+            raise InputError(what, where="cv", remedy="give data.X and data.y whole: the folds take the train part")
         fold = np.minimum((draw(self.patient_id, "cv") * self.folds).astype(int), self.folds - 1)
         learnt, later = self._halves if self.forward else (self._all, self._all)
         for number in range(self.folds):

@@ -50,11 +50,11 @@ def check(task: Task, declared: tuple[FeatureGroup | Derived, ...]) -> tuple[str
                     remedy="python -m features describe lists them",
                 )
     groups = tuple(dict.fromkeys(spec.groups.values()))
-    for group in inputs.clinical_groups:
-        if group not in groups:
-            raise InputError(
-                f"no clinical group '{group}'", where=f"task {task.name}, inputs", given=group, known=groups
-            )
+    for place, named_groups in (("clinical_groups", inputs.clinical_groups), ("protected", tuple(inputs.protected))):
+        for group in named_groups:
+            if group not in groups:
+                where = f"task {task.name}, {place}"
+                raise InputError(f"no clinical group '{group}'", where=where, given=group, known=groups)
     purposes = general().purposes
     for purpose in task.purposes:
         if purpose not in purposes:

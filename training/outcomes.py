@@ -1,7 +1,8 @@
 """Outcomes of scores that were given: label and weight once the time at risk has closed, and figures by month.
 
 A score is closed when the lake reaches its landmark + horizon + reporting lag. Until then its label
-is null: a patient who has not come back yet may still come.
+is null: a patient who has not come back yet may still come. So is that of one whose time at risk was over
+before the lake's records begin.
 """
 
 from __future__ import annotations
@@ -68,6 +69,17 @@ class _Scores:
         for name in NEEDED:
             if name not in table.columns:
                 raise InputError(f"no column '{name}'", where=where, given=name, known=tuple(map(str, table.columns)))
+        if missing := int(table["task"].isna().sum()):
+            raise InputError(f"{missing} of {len(table)} values are null", where=f"{where}, column task")
+        import pandas as pd
+
+        probability = pd.to_numeric(table["probability"], errors="coerce")
+        wrong = table["probability"].notna() & ~probability.between(0, 1)
+        if wrong.any():
+            what = f"{int(wrong.sum())} of {len(table)} values are no probabilities"
+            remedy = "numbers from 0 to 1, null where a score was refused"
+            raise InputError(what, where=f"{where}, column probability", remedy=remedy)
+        table = table.assign(probability=probability.astype(float))
         known = table["patient_id"].astype(str).isin(lake.patients().astype(str)).to_numpy(dtype=bool)
         return cls(table, instants(table["at"], where), known)
 
@@ -100,7 +112,7 @@ def outcomes(
     Raises
     ------
     InputError
-        A column is missing, a time cannot be read, or a task is unknown.
+        A column is missing, a time or a probability cannot be read, or a task is unknown.
     """
     return _labelled(_Scores.of(scores, lake, "scores"), lake, overrides, files)
 
@@ -116,8 +128,9 @@ def _labelled(given: _Scores, lake: Lake, overrides: tuple[str, ...], files: tup
         task: Task = declared.get(str(name)) or task_named(str(name), overrides)
         if not isinstance(task.outcome, FollowedOutcome):
             continue
-        end = span(lake, *read_by(task.outcome)).end
-        closed = scored & (names == name) & (at + (task.horizon_days + split.reporting_lag_days) * DAY <= end)
+        watched, horizon = span(lake, *read_by(task.outcome)), task.horizon_days * DAY
+        closed = scored & (names == name) & (at + horizon + split.reporting_lag_days * DAY <= watched.end)
+        closed &= at + horizon > watched.begin
         if not closed.any():
             continue
         places = np.flatnonzero(closed)
@@ -170,7 +183,7 @@ def add_outcomes(
     Raises
     ------
     InputError
-        The file cannot be read as scores.
+        The file cannot be read as scores; nothing is written then.
     """
     import pandas as pd
 
@@ -180,8 +193,12 @@ def add_outcomes(
         raise InputError("cannot be read as Parquet", where=file.name, remedy="give scores.parquet") from None
     given = _Scores.of(scores, lake, file.name)
     labelled = _labelled(given, lake, overrides, files)
+    found = Added(by_month(labelled, given.at, overrides), int((~given.known).sum()))
     place = out or file
+    if place.is_dir():
+        raise InputError("is a folder", where=f"--out {place.name}", remedy="give a file")
+    place.parent.mkdir(parents=True, exist_ok=True)
     fresh = place.with_name(place.name + ".new")
     labelled.to_parquet(fresh, index=False)
     fresh.replace(place)
-    return Added(by_month(labelled, given.at, overrides), int((~given.known).sum()))
+    return found

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from features.lake import Lake
 
 NEVER = np.iinfo(np.int64).max
-_SILENCE_DAYS = 30
+_SILENCE_DAYS = 365
 _FEW = 0.01
 
 
@@ -27,7 +27,7 @@ def told_until(lake: Lake, table: str) -> int:
     """Return the last instant at which something that had happened became known, UTC microseconds; NEVER where nothing.
 
     A booking tells nothing of the day that it is for. At most a hundredth of the rows, if they follow a
-    silence of a month, are taken for mistaken dates.
+    silence of a year, are taken for mistaken dates.
     """
     if table not in lake.tables():
         return int(NEVER)

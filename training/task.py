@@ -38,8 +38,8 @@ class TimeAtRisk:
     def __post_init__(self) -> None:
         for name in ("horizon_days", "washout_days", "lookback_days"):
             sound.days(getattr(self, name), name, "time at risk")
-        if not 0 <= self.washout_days <= self.horizon_days or self.lookback_days < 0:
-            raise InputError("the times do not fit", where="time at risk", remedy="0 <= washout <= horizon")
+        if self.horizon_days and self.washout_days >= self.horizon_days:
+            raise InputError("the washout leaves no time at risk", where="time at risk", remedy="washout < horizon")
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,12 @@ class Inputs:
             sound.texts(pair, "a pair of crosses", "inputs")
             if len(pair) != 2:
                 raise InputError("a cross is no pair of features", where="inputs", remedy='crosses=(("a", "b"),)')
+            if pair[0] == pair[1]:
+                raise InputError(f"'{pair[0]}' is crossed with itself", where="inputs", remedy="name two features")
+        if twice := sorted({each for each in self.core if self.core.count(each) > 1}):
+            raise InputError(f"'{twice[0]}' stands twice in core", where="inputs", remedy="name it once")
+        if self.splined is not None and self.splined < 0:
+            raise InputError("splined is below 0", where="inputs", remedy="splined=0 for straight lines")
         for name in ("monotone", "protected", "baselines"):
             sound.is_a(getattr(self, name), Mapping, name, "inputs", f'{name}={{"feature": ...}}')
         for feature, direction in self.monotone.items():
@@ -172,6 +178,8 @@ class Task:
     def __post_init__(self) -> None:
         sound.name(self.name, f"task '{self.name}'")
         where = f"task {self.name}"
+        for words in (self.zh, self.en):
+            sound.is_a(words, str, "zh or en", where, 'zh="...", en="...": the question in a few words')
         sound.one_of(self.kind, get_args(Kind), "kind", where)
         sound.one_of(self.landmarks, get_args(Landmarks), "kind of landmarks", where)
         sound.texts(self.purposes, "purposes", where)

@@ -131,7 +131,7 @@ def tuned(rows: Rows, values: ModelValues, search: Search, budget: int) -> Tuned
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = _study(search, rows, values)
     done = [each for each in study.trials if each.state.is_finished() and each.state.name != "FAIL"]
-    if not study.trials:
+    if not done and not any(each.state.name == "WAITING" for each in study.trials):
         study.enqueue_trial({name: getattr(values.lightgbm, name) for name in SEARCHED})
     objective = _Objective(rows, values, budget)
     left = max(0, search.trials - len(done))

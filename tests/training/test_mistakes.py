@@ -17,6 +17,7 @@ from training.labelled import labelled
 from training.landmarked import TooFew, fit
 from training.mistakes import check, empty, varying
 from training.run import run
+from training.task import TimeAtRisk
 from training.tasks import task
 
 
@@ -32,6 +33,7 @@ def _with(name, **changes):
         ({"monotone": {"age_year": "up"}}, r"monotone: no feature 'age_year'; did you mean 'age_years'"),
         ({"baselines": {"recency": ("days_since", "up")}}, r"a baseline: no feature 'days_since'"),
         ({"clinical_groups": ("visit",)}, r"no clinical group 'visit'; did you mean 'visits'"),
+        ({"protected": {"agee": "why"}}, r"protected: no clinical group 'agee'; did you mean 'age'"),
         (
             {"clinical_groups": ("fees",), "core": (), "crosses": ()},
             r"may be used for care_followup; name other clinical_groups or purposes",
@@ -41,6 +43,26 @@ def _with(name, **changes):
 def test_an_unknown_feature_or_group_is_named(lake, changes, message):
     with pytest.raises(InputError, match=message):
         labelled(_with("churn_90d", **changes), lake)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"core": ("age_years", "bmi", "age_years")}, r"'age_years' stands twice in core"),
+        ({"crosses": (("bmi", "bmi"),)}, r"'bmi' is crossed with itself"),
+        ({"splined": -2}, r"splined is below 0"),
+    ],
+)
+def test_inputs_that_cannot_be_meant_are_refused_where_they_are_declared(changes, message):
+    with pytest.raises(InputError, match=message):
+        _with("diabetes_12m", **changes)
+
+
+def test_a_washout_as_long_as_the_horizon_leaves_no_time_at_risk():
+    with pytest.raises(InputError, match="no time at risk"):
+        TimeAtRisk(horizon_days=90, washout_days=90)
+    with pytest.raises(InputError, match="zh or en"):
+        replace(task("churn_90d"), zh=None)
 
 
 def test_an_unknown_codelist_is_named_with_the_nearest():
@@ -80,6 +102,7 @@ def test_a_refusal_says_which_codes_never_occur(sample, home, store):
     with pytest.raises(TooFew, match="with 0 events") as told:
         run("gout_12m", sample / "lake", (f"diseases.gout={entry}",))
     assert "no code of gout occurs, so empty: gout_dx_ever" in told.value.__notes__
+    assert "no code of gout occurs, so nobody can have the outcome" in told.value.__notes__
 
 
 def test_no_events_is_refused_with_the_numbers(lake):

@@ -71,6 +71,22 @@ def test_anybodys_predictions_can_be_judged(churn):
     assert found["gain_recency"].value == pytest.approx(0, abs=0.02)
 
 
+def test_predictions_find_their_rows_by_index_or_are_refused(churn):
+    data = Dataset(churn)
+    score = data.X["visit_days_since"].fillna(400).clip(1, 400) / 401
+    whole = training.evaluate(data, score)["auroc"]
+    of_part = score[data.split == "test"]
+    for same in (score.sample(frac=1, random_state=1), of_part, of_part.sample(frac=1, random_state=1)):
+        assert training.evaluate(data, same)["auroc"] == whole
+    assert training.evaluate(data, of_part.reset_index(drop=True))["auroc"] == whole
+    with pytest.raises(InputError, match="the index of the probabilities is neither"):
+        training.evaluate(data, score.iloc[:-1])
+    with pytest.raises(InputError, match=r"probabilities of shape .*the second column: \[:, 1\]"):
+        training.evaluate(data, np.c_[1 - score, score])
+    with pytest.raises(InputError, match=r"X has \d+ rows, the dataset \d+; give data.X"):
+        next(data.cv().split(data.X[data.split == "train"]))
+
+
 def test_a_fitted_task_beats_recency_and_explains_itself(churn):
     fitted = fit(churn)
     assert fitted.exploratory and "missing" in fitted.population["sample_size"]

@@ -54,6 +54,21 @@ def test_folds_that_are_too_short_for_the_embargo_say_so(rows):
     assert not short.folds.forward and "apart by patient alone" in tuned(short, VALUES, Search(1), 10_000).text
 
 
+def test_the_settings_of_params_are_tried_first_also_after_an_interruption_in_their_trial(rows, tmp_path, monkeypatch):
+    search = Search(2, str(tmp_path / "trials.log"), "a")
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("lightgbm.train", interrupted)
+        tuned(rows, VALUES, search, 10_000)
+    found = tuned(rows, VALUES, search, 10_000)
+    first = next(each for each in found.trials if each.state == "COMPLETE")
+    assert found.trials[0].state == "FAIL" and len(found.trials) == 3
+    assert first.parameters["num_leaves"] == VALUES.lightgbm.num_leaves
+
+
 def test_the_same_seed_tries_the_same_settings(rows):
     one, two = (tuned(rows, VALUES, Search(4), 10_000) for _ in range(2))
     assert [each.parameters for each in one.trials] == [each.parameters for each in two.trials]

@@ -36,6 +36,14 @@ def test_every_step_counts_rows_and_patients():
     assert seen.rules == {"visits": 2, "plan": 1}
 
 
+def test_a_test_that_gives_no_booleans_is_refused():
+    """A null among numbers would count as true."""
+    columns = {"x": np.array([1.0, 0.0, np.nan])}
+    with pytest.raises(InputError, match="true or false, a row"):
+        Criterion("x", ("x",), lambda c: c["x"], "甲", "x").met(columns, 3)
+    assert Criterion("x", ("x",), lambda c: c["x"] > 0, "甲", "x").met(columns, 3).tolist() == [True, False, False]
+
+
 def test_one_person_is_refused_by_the_first_criterion_failed():
     refused = COHORT.refusal({"age_years": float("nan"), "visits": 0.0, "plan": 0.0})
     assert refused is ADULT and refused.code == "outside_population"

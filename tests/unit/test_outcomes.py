@@ -118,6 +118,33 @@ def test_a_bare_date_is_the_end_of_its_day_and_a_time_that_is_none_is_not_repeat
         add_outcomes(file, lake)
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("probability", 47.0, r"scores.parquet, column probability: 1200 of 1200 values are no probabilities; numbers"),
+        ("probability", "high", r"column probability: 1200 of 1200 values are no probabilities"),
+        ("task", None, r"scores.parquet, column task: 1200 of 1200 values are null"),
+    ],
+)
+def test_what_is_no_score_is_said_and_the_file_stays_as_it_was(lake, scores, tmp_path, column, value, message):
+    file = tmp_path / "scores.parquet"
+    scores.assign(**{column: value}).to_parquet(file)
+    before = file.read_bytes()
+    with pytest.raises(InputError, match=message):
+        add_outcomes(file, lake)
+    assert file.read_bytes() == before
+
+
+def test_a_score_from_before_the_records_has_no_label_and_a_new_folder_is_made(lake, scores, tmp_path):
+    old = scores.assign(at=pd.Timestamp("1900-01-01", tz="UTC"))
+    assert outcomes(old, lake)["label"].isna().all()
+    scores.to_parquet(tmp_path / "scores.parquet")
+    add_outcomes(tmp_path / "scores.parquet", lake, tmp_path / "new" / "out.parquet")
+    assert len(pd.read_parquet(tmp_path / "new" / "out.parquet")) == 1200
+    with pytest.raises(InputError, match="is a folder"):
+        add_outcomes(tmp_path / "scores.parquet", lake, tmp_path / "new")
+
+
 OWN = """
 from dataclasses import replace
 from training.tasks import churn

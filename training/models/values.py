@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from features.params import Values, section
 
@@ -36,12 +36,19 @@ class LogisticValues(Values):
 class ModelValues(Values):
     """Settings that every candidate shares, and each one's own."""
 
-    seed: int
+    seed: int = Field(ge=0)
     clip: tuple[float, float]
     bands: tuple[float, float, float]
     folds: int = Field(ge=2)
     lightgbm: LightGbmValues
     logistic: LogisticValues
+
+    @field_validator("clip", "bands")
+    @classmethod
+    def _rising(cls, ends: tuple[float, ...]) -> tuple[float, ...]:
+        if list(ends) != sorted(set(ends)):
+            raise ValueError("the ends do not rise")
+        return ends
 
     def logged(self) -> dict[str, Any]:
         """Return the settings by name, as a run logs them."""

@@ -73,6 +73,13 @@ class DiseaseValues(Values):
     scores: tuple[str, ...] = ()
     crosses: tuple[tuple[str, str], ...] = ()
 
+    @field_validator("ages")
+    @classmethod
+    def _rising(cls, ages: tuple[float, float]) -> tuple[float, float]:
+        if not ages[0] < ages[1]:
+            raise ValueError("the youngest is not younger than the oldest")
+        return ages
+
     @field_validator("codelist")
     @classmethod
     def _known(cls, name: str) -> str:

@@ -191,6 +191,8 @@ def version(task: str, number: str) -> Version:
     """
     with connected() as client:
         known = [str(each.version) for each in client.search_model_versions(f"name = '{task}'")]
+        if not known:
+            raise _no_versions(client, task)
         if number not in known:
             raise InputError(
                 f"task '{task}' has no version {number}",
@@ -205,13 +207,19 @@ def version(task: str, number: str) -> Version:
         return Version(task, number, run_id, made.tags["digest"], dict(data.tags), figures, told)
 
 
+def _no_versions(client: MlflowClient, task: str) -> InputError:
+    names = tuple(each.name for each in client.search_registered_models() if each.name != task)
+    remedy = f"python -m training run {task}"
+    return InputError(f"task '{task}' has no version", where="tracking", given=task, known=names, remedy=remedy)
+
+
 def latest(task: str) -> Version:
     """Return the newest version of a task that holds a model, or raise InputError where there is none."""
     with connected() as client:
         known = client.search_model_versions(f"name = '{task}'")
         numbers = [int(each.version) for each in known if each.tags.get("digest") != NO_ARTEFACT]
-    if not numbers:
-        raise InputError(f"task '{task}' has no version", where="tracking", remedy=f"python -m training run {task}")
+        if not numbers:
+            raise _no_versions(client, task)
     return version(task, str(max(numbers)))
 
 
