@@ -274,13 +274,17 @@ class Intake:
 
     def _refuse(self, refused: list[Refusal]) -> None:
         """Write where the records stand that could not become rows; their text is not kept."""
-        for name, reason, file, row in refused:
-            self._write_aside(name, reason, file, row, None)
+        for name, reason, file, row, column in refused:
+            self._write_aside(name, reason, file, row, None, column)
 
-    def _write_aside(self, name: str, reason: str, file: str, row: int, record: dict[str, Any] | None) -> None:
+    def _write_aside(
+        self, name: str, reason: str, file: str, row: int, record: dict[str, Any] | None, column: str = ""
+    ) -> None:
         """Count one row or record and append it to its table's quarantine file, which its owner alone reads."""
         self.report.quarantined[(name, reason)] += 1
         said = {"reason": reason, "meaning": meaning(reason), "file": file, "row": row}
+        if column:
+            said["column"] = column
         if record is not None:
             said["record"] = record
         place = self.asides.get(name or "unknown")

@@ -27,12 +27,13 @@ class Draft(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """One record that could not even be drafted: where it stands and why."""
+    """One record that could not even be drafted: where it stands and why, and in which column where one is to blame."""
 
     table: str
     reason: str
     file: str
     row: int
+    column: str = ""
 
 
 class Period(NamedTuple):

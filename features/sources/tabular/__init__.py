@@ -19,9 +19,12 @@ from features.sources.dates import When, written, zone_named
 from features.sources.draft import Draft, Refusal, Tally
 from features.sources.sheet import Sheet
 from features.sources.tabular.mapping import NAMING, Cell, Part, files, found, read_mapping
-from features.sources.tabular.words import NO, WORDS, YES
+from features.sources.tabular.words import DASHES, NO, NOTHING, WORDS, YES
 
 _NUMBER = re.compile(r"([<>≤≥]=?|[＜＞])?\s*([-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*([↑↓HL]*)?")
+_MONEY = "¥￥元 "
+_RESULT = ("observations", "value")
+_EXACT = ("instant", "float", "int", "bool")
 _LISTED = re.compile(r"[,;|，；、]\s*")
 _LONGEST_ANSWER = 64
 _MICROS = {
@@ -148,8 +151,8 @@ class Tabular:
         for row, cells in opened.sheet.rows(opened.wanted):
             try:
                 drafts = list(self._row(opened, row, cells))
-            except _UnreadableTime:
-                self.tally.refused.append(Refusal(name, "unreadable_time", opened.sheet.where, row))
+            except _Unreadable as cell:
+                self.tally.refused.append(Refusal(name, cell.reason, opened.sheet.where, row, cell.column))
                 continue
             except (ValueError, TypeError):
                 self.tally.refused.append(Refusal(name, "malformed_resource", opened.sheet.where, row))
@@ -161,7 +164,11 @@ class Tabular:
         name = opened.part.table
         values: dict[str, Any] = {}
         for (column, cell), given in zip(opened.cells, cells):
-            value = self._value(name, column, cell, given)
+            try:
+                value = self._value(name, column, cell, given)
+            except (ValueError, TypeError):
+                reason = "unreadable_time" if column.kind == "instant" else "malformed_resource"
+                raise _Unreadable(reason, cell.column or column.name) from None
             if value is not None:
                 values[column.name] = value
         if "value" in values:
@@ -182,7 +189,7 @@ class Tabular:
             return
         key = values.get("event_id")
         for (header, wide), given in zip(opened.part.wide.items(), cells[len(opened.cells) :]):
-            if given is None:
+            if _nothing(given, dashed=False):
                 continue
             number, text = _number(given)
             fact: dict[str, Any] = {
@@ -198,21 +205,18 @@ class Tabular:
     def _value(self, name: str, column: Column, cell: Cell, given: Any) -> Any:
         if cell.column is None:
             given = cell.value
-        elif given is None:
+        elif _nothing(given, column.kind in _EXACT and (name, column.name) != _RESULT) and given not in cell.map:
             given = cell.default
         if given is None:
             return None
         if cell.map:
             given = cell.map.get(given, cell.map.get(_text(given), given))
         if column.kind == "instant":
-            try:
-                return written(given, self.zone) if cell.since is None else self._counted(cell, given)
-            except ValueError:
-                raise _UnreadableTime from None
+            return written(given, self.zone) if cell.since is None else self._counted(cell, given)
         if column.kind == "float":
-            number, text = _number(given)
-            if name == "observations" and column.name == "value":
-                return number, text
+            if (name, column.name) == _RESULT:
+                return _number(given)
+            number, _ = _number(given.strip(_MONEY) if isinstance(given, str) else given)
             if number is None:
                 raise ValueError("a number is expected")
             return number
@@ -239,8 +243,16 @@ class Tabular:
         return When(at, at)
 
 
-class _UnreadableTime(ValueError):
-    """A cell that should hold a time does not."""
+class _Unreadable(Exception):
+    """A cell that does not hold what its column should: why, and the column's name in the file."""
+
+    def __init__(self, reason: str, column: str) -> None:
+        self.reason, self.column = reason, column
+
+
+def _nothing(given: Any, dashed: bool) -> bool:
+    """Return whether a cell is empty, or says that nothing is known; by a dash too, where that is no answer."""
+    return given is None or (isinstance(given, str) and given.lower() in (NOTHING | DASHES if dashed else NOTHING))
 
 
 class _Opened:

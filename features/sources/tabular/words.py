@@ -46,5 +46,9 @@ WORDS: dict[tuple[str, str], dict[str, str]] = {
 }
 """By table and column: word (lower case) to value. Sex codes 0, 1, 2 and 9 are those of GB/T 2261.1."""
 
+NOTHING = frozenset(("null", "\\n", "#n/a", "n/a", "nan", "—", "——"))
+"""What exports write into a cell of which nothing is known (lower case); a mapping's own words come first."""
+DASHES = frozenset(("-", "--", "/"))
+"""And where a time or a number is wanted; the result of a test may be a dash."""
 YES = frozenset(("是", "1", "true", "yes", "y", "t", "作废", "已作废", "有", "√"))
 NO = frozenset(("否", "0", "false", "no", "n", "f", "正常", "无", "×"))
