@@ -70,7 +70,7 @@ def criterion(test) -> Criterion:
             lambda c: c["age_year"] > 3,
             r"criterion 'mine': reads 'age_year', which is not in its needs; did you mean 'age",
         ),
-        (lambda c: True, r"does not give one answer a row"),
+        (lambda c: True, r"does not give one answer, true or false, a row"),
         (lambda c: c["age_years"] > 3 and c["age_years"] < 9, r"its test fails: ValueError"),
     ],
 )
