@@ -157,10 +157,15 @@ def load(name: str, file: Path, where: str) -> ModuleType:
 
 def _told(error: Exception, file: Path) -> str:
     """Return what is wrong and in which line of the file; the words of what it raises itself are not repeated."""
-    lines = [each.lineno for each in traceback.extract_tb(error.__traceback__) if each.filename == str(file)]
-    line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
-    own = isinstance(error, ImportError | NameError | AttributeError | TypeError | SyntaxError)
-    return f"{type(error).__name__}{f': {error}' if own else ''}" + (f", line {line}" if line else "")
+    steps = traceback.extract_tb(error.__traceback__)
+    lines = [each.lineno for each in steps if each.filename == str(file)]
+    if isinstance(error, SyntaxError):
+        here = error.filename == str(file)
+        return f"SyntaxError: {error.msg}, line {error.lineno if here else lines[-1] if lines else '?'}"
+    raised = (steps[-1].line or "").startswith("raise")
+    plain = isinstance(error, ImportError | NameError | AttributeError | TypeError) and not raised
+    words = f": {error}" if plain else ""
+    return f"{type(error).__name__}{words}" + (f", line {lines[-1]}" if lines else "")
 
 
 @functools.cache

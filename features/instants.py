@@ -64,6 +64,11 @@ def wall_clock(instants: np.ndarray, zone: ZoneInfo) -> np.ndarray:
     return np.asarray(pc.local_timestamp(pa.array(instants, pa.timestamp("us", tz=str(zone)))))
 
 
+def local_day(instants: np.ndarray) -> np.ndarray:
+    """Return the (n,) days since 1970 that UTC microseconds fall on in the zone of params.yaml."""
+    return wall_clock(instants, general().zone).astype("datetime64[D]").astype(np.int64)
+
+
 def day(text: str, zone: ZoneInfo) -> str:
     """Return the day that an RFC 3339 time falls on in a zone."""
     return datetime.fromisoformat(text).astimezone(zone).date().isoformat()

@@ -73,9 +73,13 @@ def _files() -> tuple[Path, ...]:
 def _raw(files: tuple[Path, ...]) -> dict[str, Any]:
     whole: dict[str, Any] = {}
     for file in files:
-        read = _yaml(file.read_text(encoding="utf-8"), file.name) or {}
+        try:
+            read = _yaml(file.read_text(encoding="utf-8"), file.name) or {}
+        except UnicodeDecodeError:
+            raise InputError("is not UTF-8 text", where=file.name, remedy="save it as UTF-8") from None
         if not isinstance(read, dict):
             raise InputError("holds no sections", where=file.name, remedy="write section: and its values below it")
+        read = {name: {} if entry is None else entry for name, entry in read.items()}
         diseases = {name: entry for name, entry in read.items() if isinstance(entry, dict) and "codelist" in entry}
         if diseases:  # an entry that names a codelist is a disease, also where it stands alone
             read = {name: entry for name, entry in read.items() if name not in diseases}
@@ -148,7 +152,7 @@ def _section(files: tuple[Path, ...], name: str, model: type[Values], overrides:
 def _yaml(text: str, where: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark is not None else ""
         raise InputError("is no YAML", where=f"{where}{line}", remedy="check brackets, quotes and indents") from None

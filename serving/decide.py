@@ -201,7 +201,7 @@ def _readable(
 def unfit(task: Task, columns: Mapping[str, np.ndarray]) -> tuple[str, str, str] | None:
     """Return (code, zh, en) of the first criterion of the cohort that leaves the patient out, or None."""
     for criterion in task.cohort.criteria:
-        if not bool(criterion.keep(columns)[0]):
+        if not criterion.met(columns, 1)[0]:
             return criterion.code, criterion.zh, criterion.en
     return None
 

@@ -49,6 +49,12 @@ class Facts:
         return f"{name} {value:.3f}" + (f" [{lo:.3f}, {hi:.3f}]" if lo is not None and hi is not None else "")
 
     @property
+    def refused(self) -> str:
+        """Who is refused, and why nothing else is."""
+        named = [each.name for each in self.task.cohort.criteria]
+        return f"whoever is not: {', '.join(named)}; stale sources" if named else "stale sources"
+
+    @property
     def parts(self) -> str:
         """How many rows are learnt from and tested on."""
         found = self.population.get("parts")
@@ -218,7 +224,7 @@ def tripod_ai(facts: Facts) -> dict[str, str]:
         "25 interpretation": "the risk orders people for a contact or an invitation; it does not say why",
         "26 limitations": "one hospital; routine records; past outreach changes labels"
         + ("; exploratory" if facts.exploratory else ""),
-        "27a poor input": "an unknown age or sex, stale sources and people outside the population are refused by name",
+        "27a poor input": f"refused by name: {facts.refused}",
         "27b user interaction": "no expertise beyond reading a band and its reasons; a reviewer sees every value",
         "27c next steps": "external validation with at least 100 events; a trial of its use",
     }

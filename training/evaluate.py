@@ -204,12 +204,17 @@ def evaluate(
 
 def _ordered(probability: Any, test: np.ndarray) -> np.ndarray:
     """Return probabilities in the order of the dataset, or of its test part, whose places a Series names."""
-    index = getattr(probability, "index", None)
-    told = np.asarray(probability, dtype=float)
-    if index is None or told.ndim != 1 or callable(index):
+    import pandas as pd
+
+    try:
+        told = np.asarray(probability, dtype=float)
+    except (ValueError, TypeError):
+        raise InputError("the probabilities are no numbers", where="evaluation") from None
+    if not isinstance(probability, pd.Series):
         return told
-    order = np.argsort(np.asarray(index), kind="stable")
-    places = np.asarray(index)[order]
+    given = probability.index
+    order = np.argsort(given, kind="stable") if given.inferred_type == "integer" else np.arange(len(told))
+    places = np.asarray(given)[order]
     of_part = np.array_equal(places, np.flatnonzero(test))
     if of_part or np.array_equal(places, np.arange(len(test))):
         return told[order]
@@ -220,7 +225,7 @@ def _ordered(probability: Any, test: np.ndarray) -> np.ndarray:
 
 
 def capacity(eligible: float, values: EvaluationValues) -> float:
-    """Return the share of those ``eligible`` at a landmark that the calls of a month (30 days) reach."""
+    """Return the share of those ``eligible`` in a month that the calls of a month (30 days) reach."""
     return float(min(1.0, values.calls_per_day * 30 / max(eligible, 1.0)))
 
 

@@ -15,8 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.codes import codelist
-from features.instants import DAY, wall_clock
-from features.params import general
+from features.instants import DAY, local_day
 from training.records import NEVER, instants, told_until
 from training.stays import Stays
 
@@ -84,10 +83,10 @@ class Followup:
 
     def _found(self, events: pa.Table, time: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return what _placed does, and the (events,) mask of those that have both."""
-        if not events.num_rows:
-            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0, dtype=bool)
         names, _ = self._patients
-        given = events["patient_id"].to_numpy(zero_copy_only=False).astype(names.dtype if len(names) else str)
+        if not events.num_rows or not len(names):
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.zeros(events.num_rows, dtype=bool)
+        given = events["patient_id"].to_numpy(zero_copy_only=False).astype(names.dtype)
         place = np.searchsorted(names, given)
         known = (place < len(names)) & (names[np.minimum(place, len(names) - 1)] == given)
         moment = instants(events[time])
@@ -101,9 +100,9 @@ class Followup:
         """
         return self._next(*self._placed(self._where(table, **where)))
 
-    def _where(self, table: str, *columns: str, **where: str | tuple[str, ...]) -> pa.Table:
+    def _where(self, table: str, **where: str | tuple[str, ...]) -> pa.Table:
         """Return the events of a table whose columns equal, or are among, the values given."""
-        events = self._events(table, (*where, *columns))
+        events = self._events(table, tuple(where))
         for name, wanted in where.items():
             options = pa.array([wanted] if isinstance(wanted, str) else list(wanted))
             events = events.filter(pc.is_in(events[name], value_set=options))
@@ -123,12 +122,10 @@ class Followup:
         Days begin at midnight in the zone of params.yaml.
         """
         place, moment = self._placed(self._where(table, **where))
-        zone = general().zone
-        moment, until = (wall_clock(each, zone).astype("datetime64[D]").astype(np.int64) for each in (moment, self.at))
-        day = np.unique(np.stack([place, moment]), axis=1)
+        day = np.unique(np.stack([place, local_day(moment)]), axis=1)
         (names, row), out = self._patients, np.full(len(self.at), np.nan)
         begins = np.searchsorted(day[0], np.arange(len(names) + 1))
-        for number, (who, at) in enumerate(zip(row, until)):
+        for number, (who, at) in enumerate(zip(row, local_day(self.at))):
             mine = day[1, begins[who] : begins[who + 1]]
             mine = mine[np.searchsorted(mine, at - days, side="right") : np.searchsorted(mine, at, side="right")]
             if len(mine) >= 3:
@@ -147,10 +144,15 @@ class Followup:
         return (self.death() <= self.at) | (left > back)
 
     def discharge(self) -> np.ndarray:
-        """Return the latest discharge that was known at each landmark, or -NEVER."""
-        since = self.features((), ("stay_end_days_since",))[:, 0]
-        there = ~np.isnan(since)
-        return np.where(there, self.at - np.rint(np.where(there, since, 0.0) * DAY).astype(np.int64), -NEVER)
+        """Return the end of the stay whose discharge became known last at or before each landmark, or -NEVER."""
+        stays = self._versions("encounters", ("known_at", "kind", "status", "end"))
+        over = pc.and_(pc.equal(stays["kind"], "inpatient"), pc.equal(stays["status"], "finished"))
+        stays = stays.filter(pc.fill_null(over, False))
+        place, end, kept = self._found(stays, "end")
+        told = np.maximum(end, instants(stays["known_at"])[kept]) if len(end) else end
+        ends = dict(zip(zip(place.tolist(), told.tolist()), end.tolist()))
+        asked = zip(self._patients[1].tolist(), self._latest(place, told).tolist())
+        return np.array([ends.get(each, -NEVER) for each in asked], dtype=np.int64)
 
     def stay_after(self, moment: np.ndarray) -> np.ndarray:
         """Return the first start of a stay in hospital strictly after a moment of each landmark's own, or NEVER."""

@@ -149,7 +149,9 @@ class Folds:
             what = f"X has {len(X)} rows, the dataset {len(self.at)}"
             raise InputError(what, where="cv", remedy="give data.X and data.y whole: the folds take the train part")
         fold = np.minimum((draw(self.patient_id, "cv") * self.folds).astype(int), self.folds - 1)
-        learnt, later = self._halves if self.forward else (self._all, self._all)
+        learnt, later = self._halves
+        if not learnt.any():
+            learnt = later = self._all
         for number in range(self.folds):
             yield np.flatnonzero((fold != number) & learnt), np.flatnonzero((fold == number) & later)
 

@@ -58,7 +58,8 @@ class FollowedOutcome(Outcome, Protocol):
 
 def read_by(outcome: Outcome) -> tuple[str, ...]:
     """Return the tables that an outcome says it reads (its ``tables``); encounters where it does not say."""
-    return tuple(getattr(outcome, "tables", ("encounters",)))
+    found: tuple[str, ...] = getattr(outcome, "tables", ("encounters",))
+    return found
 
 
 def labels(
@@ -71,7 +72,7 @@ def labels(
     here = ~follow.gone()
     if here.all():
         return outcome.label(follow, attrition, horizon_days, washout_days)
-    attrition.drop("had died or left by then, recorded later", follow.patient_id, ~here, here)
+    attrition.drop("had died or left by then", follow.patient_id, ~here, here)
     found = outcome.label(follow.among(here), attrition, horizon_days, washout_days)
     y, days, ended = np.full(len(here), np.nan), np.zeros(len(here)), np.full(len(here), Ended.LOST)
     y[here], days[here], ended[here] = found.y, found.days, found.ended

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from features.errors import InputError
-from features.params import Values, section
+from features.params import SECTIONS, Values, section
 from training.affinity.values import AffinityValues
 from training.evaluate import EvaluationValues
 from training.models.values import ModelValues
@@ -30,15 +30,14 @@ def checked(overrides: tuple[str, ...]) -> tuple[str, ...]:
     InputError
         One cannot be read, is of a section that training does not read, or is no value of it.
     """
-    for text in overrides:
-        name, *rest = text.partition("=")[0].strip().split(".")
-        model = READ.get(name, ModelValues)
-        values = section(name if name in READ else "models", model, (text,))
-        if name not in READ:
+    for name in dict.fromkeys(text.partition("=")[0].partition(".")[0].strip() for text in overrides):
+        if name in SECTIONS and name not in READ:
             remedy = f"training reads {', '.join(READ)}; other values stand in params.yaml, or a hospital's"
             raise InputError(f"section '{name}' is not read from --set", where="--set", remedy=remedy)
-        if isinstance(values, DiseasesValues):
-            entry_tasks(rest[0], values.entries()[rest[0]])
-        if isinstance(values, RevisitValues):
-            churn_interval(values)
+        section(name if name in READ else "models", READ.get(name, ModelValues), overrides)
+    asked = {part for text in overrides for part in text.partition("=")[0].strip().split(".")[1:2]}
+    for disease, entry in section("diseases", DiseasesValues, overrides).entries().items():
+        if disease in asked:
+            entry_tasks(disease, entry)
+    churn_interval(section("churn_interval", RevisitValues, overrides))
     return overrides

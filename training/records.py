@@ -26,8 +26,8 @@ def instants(column: pa.ChunkedArray) -> np.ndarray:
 def told_until(lake: Lake, table: str) -> int:
     """Return the last instant at which something that had happened became known, UTC microseconds; NEVER where nothing.
 
-    A booking tells nothing of the day that it is for. At most a hundredth of the rows, if they follow a
-    silence of a year, are taken for mistaken dates.
+    A booking tells nothing of the day that it is for, nor does what is dated over a day after it was known. At most
+    a hundredth of the rows, if they follow a silence of a year, are taken for mistaken dates.
     """
     if table not in lake.tables():
         return int(NEVER)
@@ -36,7 +36,7 @@ def told_until(lake: Lake, table: str) -> int:
     for name in booked:
         rows = rows.filter(pc.not_equal(pc.fill_null(rows[name], ""), "planned"))
     time, known = instants(rows["time"]), instants(rows["known_at"])
-    known = np.sort(known[(time <= known) & (known != NEVER)])
+    known = np.sort(np.maximum(time, known)[(time <= known + DAY) & (known != NEVER) & (time != NEVER)])
     if not len(known):
         return int(NEVER)
     last = known[len(known) - 1 - int(len(known) * _FEW) :]

@@ -12,10 +12,11 @@ from features.errors import InputError
 from features.group import FeatureGroup
 from features.groups import MATERIAL
 from features.over import over
+from features.schema import EVENT_TABLES
 from features.vector import VectorSpec
 from training import sound
 from training.cohort import Cohort
-from training.outcome import ExaminedOutcome, FollowedOutcome, Outcome
+from training.outcome import ExaminedOutcome, FollowedOutcome, Outcome, read_by
 from training.questionnaire import Questionnaire
 from training.rule import Rule
 
@@ -194,6 +195,10 @@ class Task:
         if self.kind in ("churn", "incident"):
             remedy = "outcome=NoContact(), or another of training.outcome that has label()"
             sound.is_a(self.outcome, FollowedOutcome, "outcome", where, remedy)
+            tables = read_by(self.outcome)
+            sound.texts(tables, "tables", f"{where}, outcome")
+            for table in tables:
+                sound.one_of(table, EVENT_TABLES, "table", f"{where}, outcome")
         if self.kind == "prevalent":
             remedy = "outcome=UndiagnosedDiabetes(), or another that has asked() and found()"
             sound.is_a(self.outcome, ExaminedOutcome, "outcome", where, remedy)

@@ -117,13 +117,14 @@ def active_care_plan(
 ) -> np.ndarray:
     """1 where a care plan is in force and its next step falls due, or did within a year, else 0. Unit: 1.
 
-    An end counts unless a later plan began since; a plan that names no step is in force for a year.
+    An end counts unless a plan began, or a step falls due, after it; a plan that names no step is in force for a year.
 
     label_zh: 有效随访计划
     label_en: active care plan
     """
-    ended = (plan_end_days_since > 0) & (plan_end_days_since <= plan_days_since)
-    due = np.where(np.isnan(plan_due_days_since), plan_days_since, plan_due_days_since) <= DUE_WITHIN_DAYS
+    after = (plan_days_since <= plan_end_days_since) | (plan_due_days_since < plan_end_days_since)
+    ended = (plan_end_days_since > 0) & ~after
+    due = np.fmin(plan_due_days_since, plan_days_since) <= DUE_WITHIN_DAYS
     return np.where(due & ~ended, 1.0, 0.0)
 
 

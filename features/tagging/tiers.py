@@ -103,8 +103,8 @@ def value(values: TagValues) -> tuple[Tag, ...]:
                 Ground(
                     ("chronic_ever", "active_care_plan", "visit_count_180d"),
                     lambda chronic, plan, came: ((chronic == 1) | (plan == 1)) & (came < habit),
-                    f"有慢性病或随访计划, 而近6个月就诊 < {habit} 次",
-                    f"a chronic disease or a care plan, and fewer than {habit} visits in 6 months",
+                    f"有慢性病或有效随访计划, 而近6个月就诊 < {habit} 次",
+                    f"a chronic disease or an active care plan, and fewer than {habit} visits in 6 months",
                 ),
             ),
         ),

@@ -16,6 +16,7 @@ from training.cohort import Cohort, Criterion
 from training.labelled import labelled
 from training.landmarked import TooFew, fit
 from training.mistakes import check, empty, varying
+from training.outcome import NoContact
 from training.run import run
 from training.task import TimeAtRisk
 from training.tasks import task
@@ -56,6 +57,16 @@ def test_an_unknown_feature_or_group_is_named(lake, changes, message):
 def test_inputs_that_cannot_be_meant_are_refused_where_they_are_declared(changes, message):
     with pytest.raises(InputError, match=message):
         _with("diabetes_12m", **changes)
+
+
+@pytest.mark.parametrize("tables", ["diagnoses", ("diagnosis",)])
+def test_an_outcome_names_tables_that_there_are(tables):
+    class Mine(NoContact):
+        pass
+
+    Mine.tables = tables
+    with pytest.raises(InputError, match=r"tables is no tuple of names|did you mean 'diagnoses'"):
+        replace(task("churn_90d"), outcome=Mine())
 
 
 def test_a_washout_as_long_as_the_horizon_leaves_no_time_at_risk():

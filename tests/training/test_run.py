@@ -81,6 +81,10 @@ def test_predictions_find_their_rows_by_index_or_are_refused(churn):
     assert training.evaluate(data, of_part.reset_index(drop=True))["auroc"] == whole
     with pytest.raises(InputError, match="the index of the probabilities is neither"):
         training.evaluate(data, score.iloc[:-1])
+    with pytest.raises(InputError, match="the index of the probabilities is neither"):
+        training.evaluate(data, score.rename(lambda place: f"row {place}"))
+    with pytest.raises(InputError, match="are no numbers"):
+        training.evaluate(data, score.astype(object).map(lambda _: "high"))
     with pytest.raises(InputError, match=r"probabilities of shape .*the second column: \[:, 1\]"):
         training.evaluate(data, np.c_[1 - score, score])
     with pytest.raises(InputError, match=r"X has \d+ rows, the dataset \d+; give data.X"):

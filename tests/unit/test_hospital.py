@@ -106,6 +106,20 @@ def test_a_file_that_cannot_be_imported_is_named(folder: Path) -> None:
         features.catalogue()
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x = 1\nraise ValueError('patient 4711')\n", "ValueError, line 2$"),
+        ("import features.nowhere\n", "ModuleNotFoundError: No module named 'features.nowhere', line 1$"),
+        ("def broken(:\n", "SyntaxError: [^(]*, line 1$"),
+    ],
+)
+def test_the_line_is_named_and_what_a_file_raises_is_not_repeated(folder: Path, text: str, told: str) -> None:
+    (folder / "groups" / "zz.py").write_text(text)
+    with pytest.raises(InputError, match=rf"zz.py: cannot be imported: {told}"):
+        features.catalogue()
+
+
 def test_a_folder_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path / "nowhere"))
     with pytest.raises(InputError, match=r"nowhere: there is no such folder; --hospital, or CAREPATH_HOSPITAL"):

@@ -177,6 +177,14 @@ def test_the_thirty_days_of_a_readmission_run_from_the_discharge_not_from_when_i
     assert np.isnan(y["known too late"]) and out["no discharge whose time at risk was still open"] == 1
 
 
+def test_a_landmark_is_asked_of_the_discharge_that_became_known_then(lake):
+    """Reports out of order: the later stay was known two days before the earlier one."""
+    earlier = _stay("a", -30.0, -26.0) | {"event_id": "a-first", "known_at": 0}
+    later = _stay("a", -15.0, -2.0) | {"known_at": -2}
+    y, out = _label(Readmission(), lake(encounters=[earlier, later]), ["a"], 30)
+    assert np.isnan(y["a"]) and out["back in hospital before the discharge was known"] == 1
+
+
 @pytest.mark.parametrize("outcome", [NoContact(), FirstDiagnosis("diabetes"), NoLogin()])
 def test_who_had_died_or_left_by_then_though_nobody_knew_is_left_out(lake, outcome):
     made = lake(
@@ -195,7 +203,10 @@ def test_who_had_died_or_left_by_then_though_nobody_knew_is_left_out(lake, outco
     log.start("landmarks", np.array(names))
     found = labels(outcome, Followup(made, np.array(names), np.full(5, AT)), log, 90, 0)
     assert np.isnan(found.y).tolist() == [True, False, True, True, False]
-    assert log.steps[1].name == "had died or left by then, recorded later" and log.steps[1].rows_out == 3
+    assert log.steps[1].name == "had died or left by then" and log.steps[1].rows_out == 3
+    gone = np.array(["died, told later"])
+    log.start("nobody left", gone)
+    assert np.isnan(labels(outcome, Followup(made, gone, np.array([AT])), log, 90, 0).y).all()
 
 
 def _diagnosis(patient, onset, recorded, code="E11.9", system="ICD-10"):
@@ -275,6 +286,11 @@ def test_neither_a_booking_nor_a_mistaken_date_moves_the_end_of_the_records(lake
     mistaken = _visit("q", 13_000, "m1"), _visit("q", 40, "m2") | {"known_at": 30}
     made = lake(encounters=[*visits, *booked, *mistaken])
     assert span(made).end == AT and Followup(made, np.array(["p"]), np.array([AT])).records_end == AT
+
+
+def test_a_clock_that_is_a_little_slow_ends_nothing(lake):
+    visits = [_visit("p", day, f"v{day}") | {"known_at": day - 0.001} for day in range(-700, 1)]
+    assert span(lake(encounters=visits)).end == AT
 
 
 def test_a_quiet_half_year_is_no_end(lake):

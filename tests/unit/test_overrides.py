@@ -11,6 +11,8 @@ from training.overrides import checked
 def test_overrides_that_can_be_are_handed_on():
     given = ("models.seed=3", "diseases.diabetes.ages=[30, 80]", "churn_interval.factor=2", "split.test=.3")
     assert checked(given) == given
+    together = ("diseases.diabetes.horizons_months=[36]", "diseases.diabetes.washout_days=400")
+    assert checked(together) == together
 
 
 @pytest.mark.parametrize(
@@ -20,6 +22,7 @@ def test_overrides_that_can_be_are_handed_on():
         ("model.seed=1", r"cannot read the override.*did you mean 'models'"),
         ("models.seed", r"cannot read the override"),
         ("models.clip=[1,", r"--set models.clip.*is no YAML"),
+        ("split.test=2025-13-45", r"--set split.test: is no YAML"),
         ("models.seed.x=1", r"--set models.seed.x: 'seed' holds no values of its own"),
         ("models.clip=[99, 1]", r"models.clip.*do not rise"),
         ("evaluation.seed=-1", r"evaluation.seed"),

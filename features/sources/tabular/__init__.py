@@ -166,7 +166,7 @@ class Tabular:
         for (column, cell), given in zip(opened.cells, cells):
             try:
                 value = self._value(name, column, cell, given)
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, ArithmeticError):
                 reason = "unreadable_time" if column.kind == "instant" else "malformed_resource"
                 raise _Unreadable(reason, cell.column or column.name) from None
             if value is not None:
@@ -205,7 +205,7 @@ class Tabular:
     def _value(self, name: str, column: Column, cell: Cell, given: Any) -> Any:
         if cell.column is None:
             given = cell.value
-        elif _nothing(given, column.kind in _EXACT and (name, column.name) != _RESULT) and given not in cell.map:
+        elif given is None or (_nothing(given, _dashed(name, column)) and given not in cell.map):
             given = cell.default
         if given is None:
             return None
@@ -248,6 +248,11 @@ class _Unreadable(Exception):
 
     def __init__(self, reason: str, column: str) -> None:
         self.reason, self.column = reason, column
+
+
+def _dashed(name: str, column: Column) -> bool:
+    """Return whether a dash in a column says nothing: where a time or a number is wanted that is no result."""
+    return column.kind in _EXACT and (name, column.name) != _RESULT
 
 
 def _nothing(given: Any, dashed: bool) -> bool:
