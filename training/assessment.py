@@ -78,7 +78,8 @@ def assess(data: Labelled, fitted: Fitted, lake: Lake, overrides: tuple[str, ...
     def venn_abers() -> dict[str, Any] | None:
         if fitted.held is None:
             return None
-        found = intervals.intervals(*fitted.held, data.weight[data.parts.rows("train")], values.seed)
+        train = data.parts.rows("train")
+        found = intervals.intervals(*fitted.held, data.weight[train], data.patient_id[train], values.seed)
         files[intervals.FILE] = found.to_json()
         told = {name: getattr(found, name).tolist() for name in ("probability", "lo", "hi")}
         return {**told, **intervals.checked(found, probability, y, weight)}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from training import attributes_of_lists as lists
+from training import attributes_of_self_tests as self_tests
 from training.task import Task
 
 DEVELOPER = "the data science team of the hospital that trains it; the author is named in the proposal"
@@ -98,13 +99,24 @@ class Facts:
     def population_text(self) -> str:
         """Whom it may be asked about: everybody but those whom a criterion leaves out."""
         out = "; ".join(each.en for each in self.task.cohort.criteria)
-        return f"patients of the hospital, but for: {out}" if out else "adults who answer the questionnaire"
+        who = "people who answer the questionnaire" if self.task.kind == "prevalent" else "patients of the hospital"
+        return f"{who}, but for: {out}" if out else who
 
     @property
     def protected(self) -> str:
         """Protected inputs and the reason for each."""
         told = "; ".join(f"{group}: {why}" for group, why in self.task.inputs.protected.items())
         return told or "no protected attribute is an input"
+
+    @property
+    def axes(self) -> str:
+        """By what groups are told apart."""
+        return "age and sex" if self.task.kind == "prevalent" else "age, sex, region, insurance and department"
+
+    @property
+    def when(self) -> str:
+        """When the outcome counts."""
+        return f"within {self.task.horizon_days} days" if self.task.horizon_days else "at the examination"
 
     @property
     def left_out(self) -> str:
@@ -122,7 +134,7 @@ def hti1(facts: Facts) -> dict[str, str]:
         if task.kind != "affinity"
         else "probability that a patient opens an item, and the order of items by it"
     )
-    named = f"age, sex, region, insurance and department of {facts.size}; see section fairness"
+    named = f"{facts.axes} of {facts.size}; see section fairness"
     local = "the service reports calibration, discrimination and drift by month with `training outcomes`"
     outside = "not done: the model was trained and tested on one hospital's records"
     told = {
@@ -161,7 +173,11 @@ def hti1(facts: Facts) -> dict[str, str]:
         "9.i updates": "retrained when monitoring shows drift, at least yearly; each version needs a new approval",
         "9.ii correction": "an alarm of monitoring is handled within a month: recalibrate, retrain or roll back",
     }
-    return _filled(told | lists.HTI1 | {"4.iii representativeness": facts.size} if task.kind == "affinity" else told)
+    if task.kind == "affinity":
+        told |= lists.HTI1 | {"4.iii representativeness": facts.size}
+    if task.kind == "prevalent":
+        told |= self_tests.HTI1
+    return _filled(told)
 
 
 def tripod_ai(facts: Facts) -> dict[str, str]:
@@ -176,7 +192,7 @@ def tripod_ai(facts: Facts) -> dict[str, str]:
         "2 abstract": f"{task.en}; {model.get('kind')}; {size}; {facts.validity}",
         "3a context": "hospitals lose patients from follow-up and find disease late; outreach capacity is small",
         "3b population and purpose": f"{criteria}; purposes {', '.join(task.purposes)}",
-        "3c health inequalities": f"judged by age, sex, region, insurance and department: {facts.fairness}",
+        "3c health inequalities": f"judged by {facts.axes}: {facts.fairness}",
         "4 objectives": "develop, calibrate and evaluate one model version for use in the same hospital",
         "5a data": str(population.get("source", f"lake {facts.provenance.get('lake_manifest', '')[:12]}")),
         "5b dates": str(population.get("dates", population.get("split", "see the split"))),
@@ -184,7 +200,7 @@ def tripod_ai(facts: Facts) -> dict[str, str]:
         "6b eligibility": criteria,
         "6c treatments": "treatments are inputs where the catalogue has them; none is assigned by the model",
         "7 preparation": "plausibility, units and codes at ingest, the same for all; values clipped before training",
-        "8a outcome": f"{task.outcome.text}, within {task.horizon_days} days",
+        "8a outcome": f"{task.outcome.text}, {facts.when}",
         "8b outcome assessors": "from routine records; nobody assessed it for this study",
         "8c blinding": "the outcome was recorded without knowledge of any score",
         "9a choice of predictors": f"clinical groups {groups}",
@@ -228,7 +244,8 @@ def tripod_ai(facts: Facts) -> dict[str, str]:
         "27b user interaction": "no expertise beyond reading a band and its reasons; a reviewer sees every value",
         "27c next steps": "external validation with at least 100 events; a trial of its use",
     }
-    return _filled(told | lists.TRIPOD_AI if task.kind == "affinity" else told)
+    other = {"affinity": lists.TRIPOD_AI, "prevalent": self_tests.TRIPOD_AI}.get(task.kind, {})
+    return _filled(told | other)
 
 
 def _filled(told: dict[str, str]) -> dict[str, str]:

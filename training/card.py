@@ -81,7 +81,9 @@ def card(
 def first_page(task: Task, use: str) -> dict[str, str]:
     """Return the first page, in Chinese: what a reviewer, and a patient who asks, is told first."""
     out = "；".join(each.zh for each in task.cohort.criteria)
-    who = f"本院患者，以下情况除外：{out}" if out else "填写问卷的成年人"
+    asked = task.kind == "prevalent"
+    who = ("填写问卷者" if asked else "本院患者") + (f"，以下情况除外：{out}" if out else "")
+    grounds, decides = ("您填写的问卷", "是否建议您检查") if asked else ("您的就诊、检验与随访记录", "是否联系您")
     return {
         "问题": task.zh,
         "预期用途": use,
@@ -91,6 +93,6 @@ def first_page(task: Task, use: str) -> dict[str, str]:
         "医疗器械分类意见（药监）": "未取得",
         "个人信息保护影响评估": "编号见提案；未取得时，批准人须在批准前自行确认",
         "接收方": "本院随访与合规部门；不向第三方提供",
-        "告知患者的规则（个人信息保护法第二十四条）": "系统根据您的就诊、检验与随访记录估计" + task.zh + "的可能性，"
-        "用于决定是否联系您；您可以要求说明，也可以拒绝仅由系统作出的决定",
+        "告知患者的规则（个人信息保护法第二十四条）": f"系统根据{grounds}估计{task.zh}的可能性，"
+        f"用于决定{decides}；您可以要求说明，也可以拒绝仅由系统作出的决定",
     }

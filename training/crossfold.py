@@ -63,7 +63,7 @@ def crossfold(
     judged = [
         asdict(each) for each in judge(y, probability, person, strata, cut, values, reasons=task.inputs.protected)
     ]
-    found = intervals.intervals(probability, y, np.ones(len(y)), values.seed)
+    found = intervals.intervals(probability, y, np.ones(len(y)), person, values.seed)
     files = {intervals.FILE: found.to_json()}
     again = fitted_again(data, scorer, refit, values, files)
     ends = {name: getattr(found, name).tolist() for name in ("probability", "lo", "hi")}

@@ -229,9 +229,12 @@ def labelled(
     if not len(y):
         raise empty(task, attrition)
     weighed = weights(days, ended, values.least_followed)
-    risk = float(observed_risk(days, ended)(np.ones((1, len(y))))[0])
-    risk = 1 - risk if task.kind == "churn" else risk
-    attrition.note(f"{weighed.text}; observed risk {risk:.2%} (Aalen-Johansen, death competing)")
+    if task.kind == "churn":
+        risk = f"observed risk {np.average(y, weights=weighed.weight):.2%}"
+    else:
+        found_risk = float(observed_risk(days, ended)(np.ones((1, len(y))))[0])
+        risk = f"observed risk {found_risk:.2%} (Aalen-Johansen, death competing)"
+    attrition.note(f"{weighed.text}; {risk}")
     wanted = tuple(dict.fromkeys((*readable, *needs(task))))
     plan = compile_plan(declared, wanted)
     columns = dict(zip(plan.spec.names, vectors(lake, plan, patient_id, at).T))

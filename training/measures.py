@@ -26,7 +26,7 @@ def auroc(y: np.ndarray, score: np.ndarray) -> Measure:
     """Probability that an event is ranked above a non-event, ties counted half."""
     order = np.argsort(score, kind="stable")
     events = y[order].astype(float)
-    starts = np.flatnonzero(np.r_[True, np.diff(score[order]) != 0])
+    starts = _levels(score[order])
 
     def measure(weights: np.ndarray) -> np.ndarray:
         ranked = weights[:, order]
@@ -43,7 +43,7 @@ def auprc(y: np.ndarray, score: np.ndarray) -> Measure:
     """Average precision: precision at each distinct score, weighted by the recall gained there."""
     order = np.argsort(-score, kind="stable")
     events = y[order].astype(float)
-    starts = np.flatnonzero(np.r_[True, np.diff(score[order]) != 0])
+    starts = _levels(score[order])
 
     def measure(weights: np.ndarray) -> np.ndarray:
         ranked = weights[:, order]
@@ -54,6 +54,11 @@ def auprc(y: np.ndarray, score: np.ndarray) -> Measure:
             return (positive * precision).sum(axis=1) / positive.sum(axis=1)
 
     return measure
+
+
+def _levels(ordered: np.ndarray) -> np.ndarray:
+    """Return where each distinct value begins; a null's minus infinity is a value like another."""
+    return np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
 
 
 def mean(value: np.ndarray) -> Measure:

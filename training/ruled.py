@@ -9,6 +9,7 @@ from features.errors import InputError
 from features.lake import Lake
 from features.plan import compile_plan
 from training.attrition import Attrition
+from training.codeless import codeless
 from training.landmarks import span
 from training.mistakes import check, empty
 from training.run import Trained
@@ -43,5 +44,6 @@ def run_rule(task: Task, lake: Lake) -> Trained:
     notes = (
         f"{task.rule.source}; not a model: nothing was fitted or registered, and nothing can be proposed",
         f"{int(met.sum()):,} of {int(kept.sum()):,} eligible patients meet it ({by})",
+        *codeless(lake, task, names),
     )
     return Trained(task.name, "none (a rule)", "none", figures, attrition.rows(), notes)

@@ -99,3 +99,12 @@ def test_of_the_rows_that_tie_at_capacity_each_counts_by_its_share():
         assert measures.lift(order, np.zeros(100), 0.1)(ones) == pytest.approx([1.0])
     score = np.r_[3.0, np.full(9, 2.0), np.full(9, 2.0), np.zeros(81)]
     assert measures.lift(y, score, 0.1)(ones) == pytest.approx([(1 + 9 * 0.5) / 10 / 0.1])
+
+
+def test_nulls_of_a_baseline_tie_whatever_the_order_of_the_rows():
+    y, score = np.r_[1.0, 1, 0, 0, 1, 0], np.r_[-np.inf, -np.inf, -np.inf, -np.inf, 1, 0]
+    ones = np.ones((1, 6))
+    for rows in (np.arange(6), np.arange(6)[::-1]):
+        assert measures.auroc(y[rows], score[rows])(ones) == pytest.approx([(2 * (0 + 1) + 3) / 9])
+        whole = average_precision_score(y, np.where(np.isinf(score), -9, score))
+        assert measures.auprc(y[rows], score[rows])(ones) == pytest.approx([whole])

@@ -188,7 +188,7 @@ def test_reasons_that_stay_and_reasons_that_turn():
 
 def test_intervals_hold_the_observed_rate(drawn):
     y, p, _, _ = drawn
-    found = intervals(p[:3000], y[:3000], np.ones(3000), 1)
+    found = intervals(p[:3000], y[:3000], np.ones(3000), np.arange(3000), 1)
     assert (found.lo <= found.hi).all()
     told = checked(found, p[3000:], y[3000:], np.ones(3000))
     assert told["inside"] >= 8 and 0 < told["width"] < 0.1
@@ -203,15 +203,16 @@ def test_intervals_weigh_rows_as_the_risk_does(drawn):
     """A row of weight two says what two of it say; and who was followed stands for who was lost."""
     y, p, _, rng = drawn
     grades, twice = np.round(p, 2), rng.random(len(y)) < 0.5
-    heavy = intervals(grades[:2000], y[:2000], np.where(twice[:2000], 2.0, 1.0), 1)
+    heavy = intervals(grades[:2000], y[:2000], np.where(twice[:2000], 2.0, 1.0), np.arange(2000), 1)
     more = np.r_[np.arange(2000), np.flatnonzero(twice[:2000])]
-    both = intervals(grades[more], y[more], np.ones(len(more)), 1)
+    both = intervals(grades[more], y[more], np.ones(len(more)), np.arange(len(more)), 1)
     same = np.intersect1d(heavy.probability, both.probability)
     assert len(same) > 20 and np.c_[heavy.of(same)] == pytest.approx(np.c_[both.of(same)])
     stays = (y == 1) | (rng.random(len(y)) < 0.5)
     weight = np.where(y == 0, 2.0, 1.0)[stays]
     known = p[stays], y[stays]
-    weighed, plain = intervals(*known, weight, 1), intervals(*known, np.ones(len(weight)), 1)
+    people = np.arange(len(weight))
+    weighed, plain = intervals(*known, weight, people, 1), intervals(*known, np.ones(len(weight)), people, 1)
     assert checked(weighed, *known, weight)["inside"] >= 9 and checked(plain, *known, weight)["inside"] <= 3
 
 

@@ -6,7 +6,6 @@ from training.cohort import Cohort
 from training.outcome import Readmission
 from training.task import Inputs, Task, TimeAtRisk
 from training.tasks.criteria import ALIVE, DISCHARGED, NOT_ADMITTED, STAYED
-from training.tasks.disease import PROTECTED
 
 READMISSION_30D = Task(
     name="readmission_30d",
@@ -48,7 +47,10 @@ READMISSION_30D = Task(
             "sex_male",
             "egfr_last_24m",
         ),
-        protected=PROTECTED,
+        protected={
+            "age": "older patients come back into hospital more often after a discharge",
+            "sex": "how often patients come back differs between the sexes",
+        },
         baselines={"stays": ("inpatient_count_365d", "up")},
     ),
 )
