@@ -168,6 +168,7 @@ UNREADABLE = {
     "unreadable_json": "the line is not a FHIR resource in JSON",
     "malformed_resource": "an element has the wrong shape",
     "unreadable_time": "a time cannot be read",
+    "unknown_word": "a word that the column does not know: map it",
     "missing_content_id": "the item has no name",
     ERASED: "it is of a person who was erased; nothing of it is kept",
 }

@@ -204,16 +204,19 @@ def test_what_says_that_nothing_is_known_is_empty_and_money_may_say_so(export: P
     lines = (
         "病人ID,就诊号,就诊时间,结束时间,就诊类型,状态,科室,总费用\n"
         'A1,V1,2024/3/5,—,门诊,诊毕,NULL,"￥1,234.50"\nA1,V2,2024/3/6,--,门诊,诊毕,内科,12元\n'
-        "A1,V3,2024/3/7,NULL,门诊,诊毕,内科,-\nA1,V4,2024/3/8,明天,门诊,诊毕,内科,\n"
+        "A1,V3,2024/3/7,NULL,门诊,诊毕,内科,-\nA1,V4,2024/3/8,明天,门诊,诊毕,内科,\nA1,V5,2024/3/9,,门诊,天知道,内科,\n"
     )
     (export / "就诊2024.csv").write_bytes(lines.encode("gbk"))
     report = ingest("tabular", export, tmp_path / "lake")
     visits = {row["event_id"]: row for row in rows(tmp_path / "lake", "encounters")}
     assert [visits[f"visit/V{each}"]["fee"] for each in (1, 2, 3)] == [1234.5, 12.0, None]
     assert visits["visit/V1"]["department"] is None and visits["visit/V2"]["end"] is None
-    assert report.quarantined[("encounters", "unreadable_time")] == 1
-    [aside] = (tmp_path / "lake" / "_quarantine" / report.name / "encounters.ndjson").read_text("utf-8").splitlines()
+    assert report.quarantined == {("encounters", "unreadable_time"): 1, ("encounters", "unknown_word"): 1}
+    aside, word = (
+        (tmp_path / "lake" / "_quarantine" / report.name / "encounters.ndjson").read_text("utf-8").splitlines()
+    )
     assert json.loads(aside)["column"] == "结束时间" and "明天" not in aside
+    assert json.loads(word)["column"] == "状态" and "天知道" not in word
 
 
 def test_a_wrong_encoding_is_named(export: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -263,10 +264,16 @@ def _experiment(client: MlflowClient, task: str) -> str:
     return str(client.create_experiment(task, artifact_location=beside))
 
 
+@functools.cache
+def _reached(given: str) -> None:
+    reach(given)
+
+
 @contextmanager
 def connected() -> Iterator[MlflowClient]:
-    """Open the client."""
+    """Open the client of a store that answers."""
     _hush()
+    _reached(uri())
     import mlflow
 
     mlflow.set_tracking_uri(uri())

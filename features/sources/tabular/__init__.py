@@ -19,7 +19,7 @@ from features.sources.dates import When, written, zone_named
 from features.sources.draft import Draft, Refusal, Tally
 from features.sources.sheet import Sheet
 from features.sources.tabular.mapping import NAMING, Cell, Part, files, found, read_mapping
-from features.sources.tabular.words import DASHES, NO, NOTHING, WORDS, YES
+from features.sources.tabular.words import CLOSED, DASHES, NO, NOTHING, WORDS, YES
 
 _NUMBER = re.compile(r"([<>≤≥]=?|[＜＞])?\s*([-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*([↑↓HL]*)?")
 _MONEY = "¥￥元 "
@@ -232,7 +232,10 @@ class Tabular:
         if (name, column.name) == ("patients", "region_code"):
             return region_code(_text(given))
         text = _text(given)
-        return WORDS.get((name, column.name), {}).get(text.lower(), text)
+        word = WORDS.get((name, column.name), {}).get(text.lower(), text)
+        if word not in CLOSED.get((name, column.name), (word,)):
+            raise _Unreadable("unknown_word", cell.column or column.name)
+        return word
 
     def _counted(self, cell: Cell, given: Any) -> When:
         """Return an instant that is written as a number of units since another."""

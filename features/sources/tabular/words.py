@@ -20,9 +20,9 @@ WORDS: dict[tuple[str, str], dict[str, str]] = {
         **dict.fromkeys(("家庭", "上门", "家庭病床"), "home"),
     },
     ("encounters", "status"): {
-        **dict.fromkeys(("已就诊", "已完成", "完成", "就诊", "已结束", "出院", "已出院"), "finished"),
+        **dict.fromkeys(("已就诊", "已完成", "完成", "就诊", "诊毕", "已结束", "出院", "已出院"), "finished"),
         **dict.fromkeys(("预约", "已预约", "待就诊", "已挂号"), "planned"),
-        **dict.fromkeys(("就诊中", "在院", "进行中"), "in_progress"),
+        **dict.fromkeys(("就诊中", "在诊", "在院", "进行中"), "in_progress"),
         **dict.fromkeys(("取消", "已取消", "退号", "已退号"), "cancelled"),
         **dict.fromkeys(("爽约", "未到", "失约", "未就诊", "过号"), "no_show"),
     },
@@ -46,6 +46,8 @@ WORDS: dict[tuple[str, str], dict[str, str]] = {
 }
 """By table and column: word (lower case) to value. Sex codes 0, 1, 2 and 9 are those of GB/T 2261.1."""
 
+CLOSED = {("encounters", "status"): frozenset(("planned", "in_progress", "finished", "cancelled", "no_show"))}
+"""Columns whose every other word would be read by nothing, and so is set aside until a mapping says what it means."""
 NOTHING = frozenset(("null", "\\n", "#n/a", "n/a", "nan", "—", "——"))
 """What exports write into a cell of which nothing is known (lower case); a mapping's own words come first."""
 DASHES = frozenset(("-", "--", "/"))
