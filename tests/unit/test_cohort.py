@@ -3,9 +3,14 @@
 import numpy as np
 import pytest
 
+from features import catalogue
 from features.errors import InputError
+from features.plan import compile_plan
 from training.attrition import Attrition
 from training.cohort import Cohort, Criterion, is_true
+from training.learning import was_tested
+from training.tasks import tasks
+from training.tasks.criteria import SEXED
 
 ADULT = Criterion("adult", ("age_years",), lambda c: c["age_years"] >= 18, "成人", "adult", "outside_population")
 SEEN = Criterion(
@@ -54,3 +59,15 @@ def test_one_person_is_refused_by_the_first_criterion_failed():
 def test_a_name_is_used_once():
     with pytest.raises(InputError, match="one name"):
         Cohort((ADULT, ADULT))
+
+
+def test_a_disease_is_not_asked_of_an_unknown_sex():
+    assert SEXED.met({"sex_male": np.array([1.0, 0.0, np.nan])}, 3).tolist() == [True, True, False]
+    assert all(SEXED in each.cohort.criteria for each in tasks() if each.name.endswith(("_12m", "_36m", "_60m")))
+
+
+def test_what_is_derived_from_counts_of_examinations_says_that_somebody_was_examined():
+    features = {each.name: each for each in compile_plan(catalogue()).spec.features}
+    tested = {name: was_tested(features[name]) for name in ("device_trend", "hba1c_count_24m", "hba1c_days_since")}
+    assert all(tested.values())
+    assert not was_tested(features["smokes_now"]) and not was_tested(features["hba1c_mean_24m"])
