@@ -20,8 +20,6 @@ from training.records import NEVER, instants, told_until
 from training.stays import Stays
 
 if TYPE_CHECKING:
-    from features.derived import Derived
-    from features.group import FeatureGroup
     from features.lake import Lake
 
 LOSSES = ("transferred", "moved", "opted_out")
@@ -108,13 +106,13 @@ class Followup:
             events = events.filter(pc.is_in(events[name], value_set=options))
         return events
 
-    def features(self, own: tuple[FeatureGroup | Derived, ...], names: tuple[str, ...]) -> np.ndarray:
-        """Return (n, names) features as known at the landmarks, of the catalogue and of further groups."""
+    def features(self, names: tuple[str, ...]) -> np.ndarray:
+        """Return (n, names) features of the catalogue as known at the landmarks."""
         from features import catalogue
         from features.build import vectors
         from features.plan import compile_plan
 
-        return vectors(self.lake, compile_plan((*catalogue(), *own), names), self.patient_id, self.at)
+        return vectors(self.lake, compile_plan(catalogue(), names), self.patient_id, self.at)
 
     def median_gap(self, table: str, days: int, **where: str) -> np.ndarray:
         """Return the median time between days with an event, over so many days up to a landmark; NaN below two.

@@ -60,8 +60,7 @@ def intervals(
     One row a patient, since rows of one patient tell less than rows of several, and at most 4,000, drawn at random.
     """
     order = np.random.default_rng(seed).permutation(len(y))
-    some = order[np.unique(patient_id[order], return_index=True)[1]]
-    some = np.random.default_rng(seed).choice(some, min(ROWS, len(some)), replace=False)
+    some = order[np.sort(np.unique(patient_id[order], return_index=True)[1])[:ROWS]]
     probability, y, weight = probability[some], y[some], weight[some]
     grid = np.unique(np.quantile(probability, np.linspace(0, 1, GRID)))
     level, row = np.unique(np.r_[probability, grid], return_inverse=True)

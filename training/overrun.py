@@ -6,27 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.group import FeatureGroup
-from features.groups.eligibility import PURPOSES, WHY
-from features.history import Selection
 from training.attrition import Attrition
 from training.followup import Followup
 from training.outcome import Labels, silent
 
-DUE = FeatureGroup(
-    "revisit_due",
-    "care_plans",
-    PURPOSES,
-    WHY,
-    "eligibility",
-    {
-        "next_due_days_since": Selection("care_plans")
-        .days_since("next_due")
-        .labelled(label_zh="距下次随访日天数（负值为将来）", label_en="days since the next step fell due")
-    },
-    doc="When the next step of the latest care plan falls due.",
-)
-BASIS = ("visit_days_since", "next_due_days_since", "supply_overdue_days")
+BASIS = ("visit_days_since", "plan_due_days_since", "supply_overdue_days")
 LEAST_DAYS = 7.0
 
 
@@ -69,7 +53,7 @@ class Overrun:
         )
 
     def label(self, follow: Followup, attrition: Attrition, horizon_days: int, washout_days: int) -> Labels:
-        since, due, overdue = follow.features((DUE,), BASIS).T
+        since, due, overdue = follow.features(BASIS).T
         own = follow.median_gap("encounters", 730, status="finished")
         left = self.factor * interval(since, due, overdue, own) - since
         untold, over, far = np.isnan(left), left <= 0, left > horizon_days

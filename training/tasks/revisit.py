@@ -7,7 +7,7 @@ from pydantic import Field
 
 from features.params import Values
 from training.cohort import Cohort, Columns, Criterion
-from training.overrun import BASIS, DUE, Overrun, interval
+from training.overrun import BASIS, Overrun, interval
 from training.task import Inputs, Task, TimeAtRisk
 from training.tasks.churn import CHURN_90D, UNBOUNDED
 from training.tasks.criteria import ALIVE, EXPECTED_BACK, NOT_ADMITTED, SEEN_THIS_YEAR, STAYED
@@ -41,7 +41,6 @@ def churn_interval(values: RevisitValues) -> Task:
             baselines=dict(inputs.baselines),
             rfm=inputs.rfm,
         ),
-        own=(DUE,),
     )
 
 
